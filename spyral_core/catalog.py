@@ -1,0 +1,116 @@
+"""The stages of the analysis as data: what each reads, writes and depends on.
+
+Light to import: the workflow reads it each time the Snakefile is parsed. The code is in `module`, loaded when it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from spyral_core import tables
+from spyral_core.tables import Table
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    `parameters` are the configuration keys that can change its numbers, and all that its code gets to see. `inputs`
+    and `output` are names of `paths.PATTERNS`; `tables` are those of the output file. `extra` are further outputs of
+    one table each. An event-wise stage also writes its rejected events.
+    """
+
+    name: str
+    module: str
+    parameters: tuple[str, ...]
+    inputs: tuple[str, ...]
+    output: str
+    tables: tuple[Table, ...]
+    extra: dict[str, Table] = field(default_factory=dict)
+    eventwise: bool = True
+
+
+_DRIFT = tuple(
+    f"detector.{key}"
+    for key in (
+        "detector_length",
+        "micromegas_time_bucket",
+        "window_time_bucket",
+        "get_frequency",
+        "garfield_file",
+    )
+)
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "simulate",
+            "spyral_core.simulate.experiment",
+            ("simulate",),
+            (),
+            "traces",
+            (),
+            extra={"truth": tables.TRUTH},
+            eventwise=False,
+        ),
+        Stage(
+            "survey",
+            "spyral_core.phases.survey",
+            ("survey", "get", "pads.electronics", "legacy_ic"),
+            ("traces",),
+            "survey",
+            (tables.SURVEY,),
+            eventwise=False,
+        ),
+        Stage(
+            "pointcloud",
+            "spyral_core.phases.pointcloud",
+            ("get", "frib", "legacy_ic", "pads", "phases.pointcloud", "max_rejected_share", *_DRIFT),
+            ("traces", "survey"),
+            "pointcloud",
+            (tables.POINTCLOUD_EVENTS, tables.POINTS),
+            extra={"scalers": tables.SCALERS},
+        ),
+        Stage(
+            "cluster",
+            "spyral_core.phases.cluster",
+            ("cluster", "phases.cluster", "max_rejected_share"),
+            ("pointcloud",),
+            "cluster",
+            (tables.CLUSTER_EVENTS, tables.CLUSTERS, tables.CLUSTER_POINTS),
+        ),
+        Stage(
+            "estimate",
+            "spyral_core.phases.estimate",
+            (
+                "estimate",
+                "phases.estimate",
+                "max_rejected_share",
+                "detector.magnetic_field",
+                "detector.beam_region_radius",
+            ),
+            ("cluster",),
+            "estimate",
+            (tables.ESTIMATES,),
+        ),
+        Stage(
+            "solve",
+            "spyral_core.phases.solve",
+            (
+                "solver",
+                "phases.solve",
+                "max_rejected_share",
+                "detector.magnetic_field",
+                "detector.electric_field",
+                "detector.detector_length",
+                "detector.beam_region_radius",
+                "detector.micromegas_time_bucket",
+                "detector.window_time_bucket",
+            ),
+            ("cluster", "estimate"),
+            "solver",
+            (tables.SOLUTIONS,),
+        ),
+    )
+}

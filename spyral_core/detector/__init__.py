@@ -1,0 +1,1 @@
+"""The pad plane, and time to z."""

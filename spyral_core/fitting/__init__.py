@@ -1,0 +1,1 @@
+"""Circles, first estimates, gates, track fits."""

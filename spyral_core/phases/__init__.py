@@ -1,0 +1,1 @@
+"""One page a stage: a pure function of one event."""

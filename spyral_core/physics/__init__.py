@@ -1,0 +1,1 @@
+"""Nuclei, gas, kinematics, motion of a charged particle."""

@@ -1,0 +1,303 @@
+"""One stage over one run: event ranges, worker processes, progress, rejected events, atomic output."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spyral_core import lineage, store, tables
+from spyral_core.catalog import STAGES, Stage
+from spyral_core.errors import ConfigurationError, DataError, RejectedEventError
+
+Files = Mapping[str, Path]
+
+
+@dataclass
+class Product:
+    """What a stage makes of one event: rows of its tables, clusters it could not use, counts it keeps of the run."""
+
+    tables: dict[str, store.Columns] = field(default_factory=dict)
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """The events of a file: their numbers, and one event at a time."""
+
+    numbers: NDArray[np.int64]
+
+    def read(self, index: int) -> Any: ...
+
+
+class StageModule(Protocol):
+    """The functions that the module of an event-wise stage has.
+
+    `process(event, constants)` is a pure function of one event; it raises RejectedEventError with the reason if the
+    event cannot be used. `extra(files, parameters)` gives the columns of the stage's further outputs; a module may go
+    without it.
+    """
+
+    def open_source(self, files: Files, parameters: SimpleNamespace) -> AbstractContextManager[Source]: ...
+
+    def prepare(self, files: Files, parameters: SimpleNamespace) -> Any: ...
+
+    def process(self, event: Any, constants: Any) -> Product: ...
+
+
+def namespace(values: Any) -> Any:
+    """Nested mappings as nested attributes: `parameters.get.peak_threshold`."""
+    if isinstance(values, Mapping):
+        return SimpleNamespace(**{key: namespace(item) for key, item in values.items()})
+    return values
+
+
+@dataclass
+class _Job:
+    """What a worker process needs to know once."""
+
+    stage: str
+    files: dict[str, Path]
+    parameters: dict[str, Any]
+
+
+def _load(job: _Job) -> tuple[Any, Callable[[Any, Any], Product]]:
+    """The stage's module and its function of one event, which the configuration may replace."""
+    module = importlib.import_module(STAGES[job.stage].module)
+    own = (job.parameters.get("phases") or {}).get(job.stage)
+    if not own:
+        return module, module.process
+    name, _, function = own.partition(":")
+    try:
+        return module, getattr(importlib.import_module(name), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"phases.{job.stage}: {own!r} cannot be loaded as `package.module:function`: {error}"
+        ) from None
+
+
+class _Worker:
+    """Processes ranges of events of one file."""
+
+    def __init__(self, job: _Job) -> None:
+        module, self._process = _load(job)
+        parameters = namespace(job.parameters)
+        self._constants = module.prepare(job.files, parameters)
+        self._context = module.open_source(job.files, parameters)
+        self._source = self._context.__enter__()
+        self._tables = STAGES[job.stage].tables
+
+    def __call__(
+        self, span: tuple[int, int]
+    ) -> tuple[dict[str, list[store.Columns]], list[tuple[int, int, str]], dict[str, int]]:
+        pieces: dict[str, list[store.Columns]] = {table.name: [] for table in self._tables}
+        rejected: list[tuple[int, int, str]] = []
+        counts: dict[str, int] = {}
+        for index in range(*span):
+            number = int(self._source.numbers[index])
+            try:
+                product = self._process(self._source.read(index), self._constants)
+                checked = {
+                    table.name: store.as_columns(table, product.tables[table.name])
+                    for table in self._tables
+                    if table.name in product.tables
+                }
+            except RejectedEventError as reason:
+                rejected.append((number, -1, str(reason)))
+                continue
+            except MemoryError:
+                raise
+            except Exception as error:  # one bad event is a row, not a crash
+                rejected.append((number, -1, f"{type(error).__name__}: {error}"))
+                continue
+            for name, columns in checked.items():
+                pieces[name].append(columns)
+            rejected.extend((number, cluster, reason) for cluster, reason in product.rejected)
+            for name, count in product.counts.items():
+                counts[name] = counts.get(name, 0) + count
+        return pieces, rejected, counts
+
+    def close(self) -> None:
+        self._context.__exit__(None, None, None)
+
+
+_worker: _Worker | None = None
+
+
+def _start_worker(job: _Job) -> None:
+    global _worker  # noqa: PLW0603  (a worker process serves one job)
+    _worker = _Worker(job)
+
+
+def _work(span: tuple[int, int]) -> Any:
+    assert _worker is not None
+    return _worker(span)
+
+
+def ordered_map(
+    work: Callable[[Any], Any],
+    items: Sequence[Any],
+    workers: int,
+    start: Callable[..., None],
+    arguments: tuple[Any, ...],
+) -> Iterator[Any]:
+    """`map(work, items)` by worker processes, in order, with few items under way at a time.
+
+    `start(*arguments)` runs once in each worker (and here, if there is only one). A worker that dies is a DataError.
+    """
+    if workers <= 1 or len(items) <= 1:
+        start(*arguments)
+        yield from map(work, items)
+        return
+    with ProcessPoolExecutor(min(workers, len(items)), get_context("spawn"), start, arguments) as pool:
+        waiting: deque[Future[Any]] = deque()
+        remaining = iter(items)
+        try:
+            for item in remaining:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= 3 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise DataError(
+                "a worker process died (killed, or out of memory): give the job more memory or fewer threads"
+            ) from None
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def spans(n_events: int, chunk: int) -> list[tuple[int, int]]:
+    """Ranges of `chunk` events that cover all."""
+    return [(first, min(first + chunk, n_events)) for first in range(0, n_events, chunk)]
+
+
+class Progress:
+    """A bar on a terminal, a line now and then in a log."""
+
+    def __init__(self, label: str, total: int, every_seconds: float = 20.0) -> None:
+        self._label, self._total, self._every = label, total, every_seconds
+        self._done, self._start = 0, time.monotonic()
+        self._last = self._start
+
+    def advance(self, n_events: int) -> None:
+        self._done += n_events
+        now = time.monotonic()
+        share = self._done / max(self._total, 1)
+        rate = self._done / max(now - self._start, 1e-9)
+        text = f"{self._label}: {self._done} of {self._total} events ({share:.0%}), {rate:.0f}/s"
+        if sys.stderr.isatty():
+            bar = "█" * int(24 * share)
+            print(
+                f"\r{text} {bar:<24}",
+                end="\n" if self._done >= self._total else "",
+                file=sys.stderr,
+                flush=True,
+            )
+        elif now - self._last > self._every or self._done >= self._total:
+            print(text, file=sys.stderr, flush=True)
+            self._last = now
+
+
+def run_stage(
+    stage: Stage,
+    run: int,
+    parameters: dict[str, Any],
+    inputs: dict[str, Path],
+    outputs: dict[str, Path],
+    workers: int = 1,
+    chunk_events: int = 32,
+) -> None:
+    """Run an event-wise stage over a file.
+
+    `inputs` are the stage's inputs and further files (gas, gate, …) by name; `outputs` holds `output`, `rejected` and
+    the stage's extra outputs. The result does not depend on `workers` and `chunk_events`.
+
+    Raises DataError if an input cannot be used, or more than `max_rejected_share` of the events are rejected.
+    """
+    job = _Job(stage.name, inputs, parameters)
+    module, _ = _load(job)
+    made_by = lineage.build(stage, run, parameters, inputs)
+    with module.open_source(inputs, namespace(parameters)) as source:
+        n_events = len(source.numbers)
+    rejected: list[tuple[int, int, str]] = []
+    counts: dict[str, int] = {"events": n_events}
+    progress = Progress(f"{stage.name} run {run}", n_events)
+    ranges = spans(n_events, chunk_events)
+    with _table_sink(stage, outputs["output"], made_by) as sink:
+        for span, (pieces, refused, counted) in zip(
+            ranges, ordered_map(_work, ranges, workers, _start_worker, (job,)), strict=True
+        ):
+            for name, columns in pieces.items():
+                for piece in columns:
+                    sink.append(name, piece)
+            rejected.extend(refused)
+            for name, count in counted.items():
+                counts[name] = counts.get(name, 0) + count
+            progress.advance(span[1] - span[0])
+        _check_share(stage, run, n_events, rejected, parameters["max_rejected_share"])
+        for name, table in stage.extra.items():
+            store.write_parquet(outputs[name], table, module.extra(inputs, namespace(parameters)), made_by, counts)
+        columns = list(zip(*rejected, strict=True)) or [(), (), ()]
+        store.write_parquet(
+            outputs["rejected"],
+            tables.REJECTED,
+            dict(zip(tables.REJECTED.names, columns, strict=True)),
+            made_by,
+            counts,
+        )
+        sink.counts = counts
+
+
+def _check_share(stage: Stage, run: int, n_events: int, rejected: list[tuple[int, int, str]], limit: float) -> None:
+    whole = [(number, reason) for number, cluster, reason in rejected if cluster < 0]
+    if len(whole) > limit * n_events:
+        number, reason = whole[0]
+        raise DataError(
+            f"{stage.name}, run {run}: {len(whole)} of {n_events} events were rejected, more than the share of {limit} "
+            f"that `max_rejected_share` allows; the first is event {number}: {reason}"
+        )
+
+
+class _ParquetSink:
+    """Collects the one table of a parquet output; the counterpart of `store.TableWriter`."""
+
+    def __init__(self, path: Path, stage: Stage, made_by: Mapping[str, Any]) -> None:
+        self._path, self._made_by = path, made_by
+        (self._table,) = stage.tables
+        self._pieces: list[Mapping[str, NDArray[Any]]] = []
+        self.counts: dict[str, int] = {}
+
+    def __enter__(self) -> _ParquetSink:
+        return self
+
+    def append(self, name: str, values: store.Columns) -> None:
+        self._pieces.append(store.as_columns(self._table, values))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            joined = {
+                name: np.concatenate([piece[name] for piece in self._pieces]) if self._pieces else ()
+                for name in self._table.names
+            }
+            store.write_parquet(self._path, self._table, joined, self._made_by, self.counts)
+
+
+def _table_sink(stage: Stage, path: Path, made_by: Mapping[str, Any]) -> store.TableWriter | _ParquetSink:
+    if path.suffix == ".parquet":
+        return _ParquetSink(path, stage, made_by)
+    return store.TableWriter(path, stage.tables, made_by)

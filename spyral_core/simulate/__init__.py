@@ -1,0 +1,1 @@
+"""The embedded experiment: traces with their truth."""

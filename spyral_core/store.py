@@ -1,0 +1,226 @@
+"""The project's own files: tables in HDF5 and parquet, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from spyral_core.errors import DataError
+from spyral_core.tables import Table
+
+Columns = Mapping[str, Any]
+_POLARS_TYPES: dict[str, Any] = {
+    "str": pl.String,
+    "bool": pl.Boolean,
+    "int8": pl.Int8,
+    "int32": pl.Int32,
+    "int64": pl.Int64,
+    "float64": pl.Float64,
+}
+
+BLOCK_ROWS = 1 << 15  # rows written at a time: fixed, so that files do not depend on how work was split
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that takes its place if all goes well, and vanishes if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def as_columns(table: Table, values: Columns) -> dict[str, NDArray[Any]]:
+    """Values checked against a table: every column, one length, the table's types.
+
+    Raises ValueError on a missing or unknown column, or unequal lengths.
+    """
+    filled = {first for _, first, _ in table.owns}
+    if set(values) - filled != set(table.names) - filled:
+        raise ValueError(f"table {table.name} has columns {sorted(table.names)}, got {sorted(values)}")
+    columns = {
+        column.name: np.atleast_1d(
+            np.asarray(values[column.name], dtype=object if column.dtype == "str" else column.dtype)
+        )
+        for column in table.columns
+        if column.name not in filled
+    }
+    if len({len(column) for column in columns.values()}) > 1:
+        raise ValueError(f"table {table.name}: columns of unequal length")
+    return columns
+
+
+class TableWriter:
+    """Writes tables of one HDF5 file piece by piece.
+
+    Use as a context manager: the file appears under its name when the block ends without an exception.
+    """
+
+    def __init__(self, path: Path, tables: tuple[Table, ...], lineage: Mapping[str, Any]) -> None:
+        self._final = path
+        self._tables = {table.name: table for table in tables}
+        self._lineage = lineage
+        self._waiting: dict[str, list[dict[str, NDArray[Any]]]] = {name: [] for name in self._tables}
+        self._owned = {(table.name, child): 0 for table in tables for child, _, _ in table.owns}
+        self.counts: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self._atomic = atomic(self._final)
+        self._file = h5py.File(self._atomic.__enter__(), "w", libver="v110")
+        self._file.attrs["lineage"] = json.dumps(self._lineage, sort_keys=True)
+        for table in self._tables.values():
+            group = self._file.create_group(table.name)
+            for column in table.columns:
+                dataset = group.create_dataset(
+                    column.name,
+                    shape=(0,),
+                    maxshape=(None,),
+                    chunks=(BLOCK_ROWS,),
+                    dtype=column.dtype,
+                    track_times=False,
+                )
+                dataset.attrs["unit"] = column.unit
+                dataset.attrs["meaning"] = column.meaning
+        return self
+
+    def append(self, name: str, values: Columns) -> None:
+        """Add rows; columns that point at the first row of a child table are filled in here."""
+        table = self._tables[name]
+        columns = as_columns(table, values)
+        for child, first, number in table.owns:
+            ends = self._owned[name, child] + np.cumsum(columns[number])
+            columns[first] = ends - columns[number]
+            self._owned[name, child] = int(ends[-1]) if len(ends) else self._owned[name, child]
+        self._waiting[name].append(columns)
+        if sum(len(piece[table.names[0]]) for piece in self._waiting[name]) >= BLOCK_ROWS:
+            self._flush(name, whole=False)
+
+    def _flush(self, name: str, whole: bool) -> None:
+        pieces = self._waiting[name]
+        if not pieces:
+            return
+        joined = {column: np.concatenate([piece[column] for piece in pieces]) for column in self._tables[name].names}
+        n_rows = len(next(iter(joined.values())))
+        n_now = n_rows if whole else n_rows - n_rows % BLOCK_ROWS
+        for column, values in joined.items():
+            dataset = self._file[name][column]
+            dataset.resize(len(dataset) + n_now, axis=0)
+            dataset[len(dataset) - n_now :] = values[:n_now]
+        self._waiting[name] = [{column: values[n_now:] for column, values in joined.items()}]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                for name in self._tables:
+                    self._flush(name, whole=True)
+                self._file.attrs["counts"] = json.dumps(self.counts, sort_keys=True)
+        finally:
+            self._file.close()
+            self._atomic.__exit__(kind, error, trace)
+
+
+class TableReader:
+    """Reads tables of one HDF5 file; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Self:
+        self._file = open_hdf5(self.path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        counts: dict[str, int] = json.loads(self._file.attrs["counts"])
+        return counts
+
+    def n_rows(self, table: str) -> int:
+        group = self._file[table]
+        return len(group[next(iter(group))])
+
+    def read(self, table: str, first: int = 0, number: int | None = None) -> dict[str, NDArray[Any]]:
+        """Rows `first` … `first + number` of a table, all columns."""
+        stop = None if number is None else first + number
+        return {name: dataset[first:stop] for name, dataset in self._file[table].items()}
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open an HDF5 file for reading; DataError if that is not what it is."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened as HDF5, it is truncated or of another kind: {error}") from None
+
+
+def write_parquet(
+    path: Path,
+    table: Table,
+    values: Columns,
+    lineage: Mapping[str, Any],
+    counts: Mapping[str, int] | None = None,
+) -> None:
+    """Write one table as parquet with its lineage, units and counts as metadata."""
+    columns = as_columns(table, values)
+    frame = pl.DataFrame(
+        {
+            column.name: pl.Series(
+                column.name,
+                columns[column.name].tolist() if column.dtype == "str" else columns[column.name],
+                dtype=_POLARS_TYPES[column.dtype],
+            )
+            for column in table.columns
+        }
+    )
+    metadata = {
+        "lineage": json.dumps(lineage, sort_keys=True),
+        "counts": json.dumps(dict(counts or {}), sort_keys=True),
+        "units": json.dumps({column.name: column.unit for column in table.columns}),
+    }
+    with atomic(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd", row_group_size=1 << 17, metadata=metadata)
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Read a table; DataError if the file is absent or damaged."""
+    try:
+        return pl.read_parquet(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: cannot be read as parquet: {error}") from None
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """`lineage` and `counts` of one of the project's files; empty for any other file."""
+    if path.suffix == ".parquet":
+        texts: Mapping[str, Any] = pl.read_parquet_metadata(path)
+    elif h5py.is_hdf5(path):
+        with open_hdf5(path) as file:
+            texts = dict(file.attrs)
+    else:
+        return {}
+    return {key: json.loads(texts[key]) for key in ("lineage", "counts") if key in texts}
+
+
+def read_lineage(path: Path) -> dict[str, Any] | None:
+    """The lineage of one of the project's files; None for any other file."""
+    return read_metadata(path).get("lineage")

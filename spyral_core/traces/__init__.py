@@ -1,0 +1,1 @@
+"""Trace files of every layout to one type of event."""

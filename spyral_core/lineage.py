@@ -6,22 +6,19 @@ cores or absolute path. Light to import: the workflow computes fingerprints each
 
 from __future__ import annotations
 
-import ast
+import copy
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import sys
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from spyral_core.catalog import Stage
+from spyral_core.closure import closure_code
+from spyral_core.errors import ConfigurationError
 
-PACKAGE = Path(__file__).parent
-# What these modules say reaches a stage as values (its parameters and tables), not as code.
-_VALUES = ("spyral_core.config", "spyral_core.tables", "spyral_core.catalog")
 _FOUNDATION = ("spyral_core.runner", "spyral_core.store")
 _VERSIONS = ("numpy", "scipy", "h5py", "polars", "numba", "pycatima", "periodictable")
 
@@ -32,76 +29,21 @@ def fingerprint(stage: Stage, own_code: str | None = None) -> str:
     Taken over the syntax trees without docstrings, so that wording and formatting change nothing. `own_code` is a
     user's `package.module:function` that replaces the stage's function of one event.
     """
-    sources = closure(stage.module, *(_FOUNDATION if stage.eventwise else ()))
-    digest = hashlib.sha256()
-    for name in sorted(sources):
-        digest.update(name.encode() + _code(sources[name]).encode())
+    modules = (stage.module, *(_FOUNDATION if stage.eventwise else ()))
+    digest = hashlib.sha256(closure_code(*modules).encode())
     digest.update(repr((stage.tables, sorted(stage.extra.items()))).encode())
     if own_code:
-        spec = importlib.util.find_spec(own_code.partition(":")[0])
-        if spec is not None and spec.origin is not None:
-            digest.update(_code(Path(spec.origin)).encode())
+        digest.update(_own_code(stage, own_code).encode())
     return digest.hexdigest()[:16]
 
 
-def closure(*modules: str) -> dict[str, Path]:
-    """The modules of the package that some modules import, directly or not, with their files."""
-    found: dict[str, Path] = {}
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        path = _module_file(name)
-        if path is None or name in found or name.startswith(_VALUES):
-            continue
-        found[name] = path
-        waiting.extend(_imports(path))
-        waiting.extend(name.rsplit(".", depth)[0] for depth in range(1, name.count(".")))
-    return found
-
-
-def _module_file(name: str) -> Path | None:
-    """A module's file, if it belongs to the package and is more than a name in a module."""
-    base = PACKAGE.parent.joinpath(*name.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if name.split(".", maxsplit=1)[0] == PACKAGE.name and path.is_file():
-            return path
-    return None
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
-
-
-def _imports(path: Path) -> set[str]:
-    """Every name a file imports, as `module` and as `module.name` (which may be a module, too)."""
-    names: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
-
-
-@cache
-def _code(path: Path) -> str:
-    """A file's syntax tree as text, without docstrings; comments are not in it."""
-    tree = ast.parse(path.read_text(), str(path))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and body and _is_text(body[0]):
-            node.body = body[1:] or [ast.Pass()]
-    return ast.dump(tree)
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+def _own_code(stage: Stage, own_code: str) -> str:
+    text = closure_code(own_code.partition(":")[0])
+    if not text:
+        raise ConfigurationError(
+            f"phases.{stage.name}: {own_code!r}: no such module in the working directory or where Python looks"
+        )
+    return text
 
 
 def build(stage: Stage, run: int, parameters: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -110,11 +52,21 @@ def build(stage: Stage, run: int, parameters: Mapping[str, Any], inputs: Mapping
     return {
         "stage": stage.name,
         "run": run,
-        "parameters": dict(parameters),
+        "parameters": _file_names(stage, parameters),
         "code": fingerprint(stage, own_code),
         "versions": versions(),
         "inputs": {name: describe(path) for name, path in sorted(inputs.items())},
     }
+
+
+def _file_names(stage: Stage, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with files by their names: where they lie differs between machines, what is in them counts."""
+    named: dict[str, Any] = copy.deepcopy(dict(parameters))
+    for key in stage.files.values():
+        section, _, leaf = key.partition(".")
+        if named.get(section) and named[section].get(leaf):
+            named[section][leaf] = Path(named[section][leaf]).name
+    return named
 
 
 def versions() -> dict[str, str]:

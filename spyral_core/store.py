@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -73,12 +73,14 @@ class TableWriter:
         self._tables = {table.name: table for table in tables}
         self._lineage = lineage
         self._waiting: dict[str, list[dict[str, NDArray[Any]]]] = {name: [] for name in self._tables}
+        self._n_waiting = dict.fromkeys(self._tables, 0)
         self._owned = {(table.name, child): 0 for table in tables for child, _, _ in table.owns}
         self.counts: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        self._atomic = atomic(self._final)
-        self._file = h5py.File(self._atomic.__enter__(), "w", libver="v110")
+        self._stack = ExitStack()
+        temporary = self._stack.enter_context(atomic(self._final))
+        self._file = self._stack.enter_context(h5py.File(temporary, "w", libver="v110"))
         self._file.attrs["lineage"] = json.dumps(self._lineage, sort_keys=True)
         for table in self._tables.values():
             group = self._file.create_group(table.name)
@@ -104,7 +106,8 @@ class TableWriter:
             columns[first] = ends - columns[number]
             self._owned[name, child] = int(ends[-1]) if len(ends) else self._owned[name, child]
         self._waiting[name].append(columns)
-        if sum(len(piece[table.names[0]]) for piece in self._waiting[name]) >= BLOCK_ROWS:
+        self._n_waiting[name] += len(columns[table.names[0]])
+        if self._n_waiting[name] >= BLOCK_ROWS:
             self._flush(name, whole=False)
 
     def _flush(self, name: str, whole: bool) -> None:
@@ -119,18 +122,17 @@ class TableWriter:
             dataset.resize(len(dataset) + n_now, axis=0)
             dataset[len(dataset) - n_now :] = values[:n_now]
         self._waiting[name] = [{column: values[n_now:] for column, values in joined.items()}]
+        self._n_waiting[name] -= n_now
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                for name in self._tables:
-                    self._flush(name, whole=True)
-                self._file.attrs["counts"] = json.dumps(self.counts, sort_keys=True)
-        finally:
-            self._file.close()
-            self._atomic.__exit__(kind, error, trace)
+        with self._stack:  # a fault in here, a full disk say, must not let a partial file take its name
+            if error is not None:
+                raise error
+            for name in self._tables:
+                self._flush(name, whole=True)
+            self._file.attrs["counts"] = json.dumps(self.counts, sort_keys=True)
 
 
 class TableReader:

@@ -1,0 +1,108 @@
+"""What only the whole run can tell, found once on a sample of its events: which pads are masked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spyral_core import lineage, store, tables
+from spyral_core.catalog import Stage
+from spyral_core.detector import electronics, pads
+from spyral_core.detector.pads import N_PADS
+from spyral_core.errors import RejectedEventError
+from spyral_core.runner import namespace
+from spyral_core.signal.faulty_pads import Hits, events_with_hit, nearest_pads, noisy_pads, repeating_pads
+from spyral_core.signal.ion_chamber import DOWNSCALED_TRIGGER, LEGACY_COBO
+from spyral_core.signal.pad_pulses import Readout, find_pad_pulses
+from spyral_core.signal.pulses import pad_settings
+from spyral_core.traces.event import TraceEvent
+from spyral_core.traces.file import TraceFile, open_traces
+
+NOISY = "noisy"
+REPEATS = "repeats one charge"
+
+
+def run(
+    stage: Stage,
+    run: int,
+    parameters: dict[str, Any],
+    inputs: dict[str, Path],
+    outputs: dict[str, Path],
+    workers: int = 1,
+    chunk_events: int = 32,
+) -> None:
+    """Survey a run: `inputs` holds `traces`, `outputs` holds `output`. One process does it: the sample is small.
+
+    Raises DataError if the trace file cannot be used.
+    """
+    chosen = namespace(parameters)
+    map_file = chosen.pads.electronics
+    readout = Readout(
+        settings=pad_settings(chosen.get),
+        used=~pads.builtin().beam,
+        electronics=None if map_file is None else electronics.load_electronics(map_file),
+        skip_cobo=-1 if chosen.legacy_ic is None else LEGACY_COBO,
+    )
+    with open_traces(inputs["traces"]) as file:
+        hits, counts = collect_hits(sample_events(file, chosen.survey.max_events), readout)
+    columns = examine(hits, counts["events"], chosen.survey)
+    masked = int(np.count_nonzero(columns["masked"]))
+    print(f"survey run {run}: {counts['events']} events, {masked} pads masked", file=sys.stderr)
+    made_by = lineage.build(stage, run, parameters, inputs)
+    store.write_parquet(outputs["output"], tables.SURVEY, columns, made_by, counts | {"masked": masked})
+
+
+def evenly_spread(n_events: int, max_events: int) -> NDArray[np.int64]:
+    """Indices of at most `max_events` of `n_events` events, the middles of equal parts."""
+    number = min(n_events, max_events)
+    return ((2 * np.arange(number) + 1) * n_events) // (2 * max(number, 1))
+
+
+def sample_events(file: TraceFile, max_events: int) -> Iterable[TraceEvent]:
+    """Events of the sample that become clouds: those that can be read, with traces, not of the downscaled trigger."""
+    for index in evenly_spread(len(file.numbers), max_events):
+        try:
+            event = file.read(int(index))
+        except RejectedEventError:
+            continue  # the point cloud stage reports it
+        if event.trigger != DOWNSCALED_TRIGGER and len(event.pads):
+            yield event
+
+
+def collect_hits(events: Iterable[TraceEvent], readout: Readout) -> tuple[Hits, dict[str, int]]:
+    """The pulses of some events, and the number of events and pulses."""
+    found = [find_pad_pulses(event.pads, readout) for event in events]
+    hits = Hits(
+        event=np.repeat(np.arange(len(found)), [len(pulses.pad) for pulses in found]),
+        pad=np.concatenate([np.empty(0, np.int64), *(pulses.pad for pulses in found)]),
+        amplitude=np.concatenate([np.empty(0), *(pulses.pulses.amplitude for pulses in found)]),
+        time=np.concatenate([np.empty(0), *(pulses.pulses.time for pulses in found)]),
+    )
+    return hits, {"events": len(found), "hits": len(hits.pad)}
+
+
+def examine(hits: Hits, n_events: int, survey: Any) -> dict[str, Any]:
+    """The columns of `tables.SURVEY`; `survey` is the section of the configuration."""
+    fired = events_with_hit(hits, N_PADS)
+    noisy = noisy_pads(fired, n_events, _neighbours(), survey.noisy_pad_share, survey.min_hits)
+    repeated_share, repeats = repeating_pads(hits, _neighbours(), survey.repeated_charge_share, survey.min_hits)
+    return {
+        "pad": np.arange(N_PADS),
+        "hits": np.bincount(hits.pad, minlength=N_PADS),
+        "hit_share": fired / max(n_events, 1),
+        "repeated_share": repeated_share,
+        "masked": noisy | repeats,
+        "reason": np.where(repeats, REPEATS, np.where(noisy, NOISY, "")),
+    }
+
+
+@cache
+def _neighbours() -> NDArray[np.int64]:
+    plane = pads.builtin()
+    return nearest_pads(plane.x, plane.y, ~plane.beam)

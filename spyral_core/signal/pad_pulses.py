@@ -1,0 +1,67 @@
+"""The pulses of an event's pads: which traces belong to pads that are used, and what is in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spyral_core.detector.electronics import pads_of_channels
+from spyral_core.detector.lattice import N_PADS
+from spyral_core.signal.pulses import Pulses, PulseSettings, find_pulses
+from spyral_core.traces.event import CHANNEL, COBO, HEADER_COLUMNS, PAD
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How an event's traces are read.
+
+    `used` (10240,) bool: pads that are looked at. `electronics`: map of channels to pads, see
+    `detector.electronics.load_electronics`, None to take the pad numbers in the data. `skip_cobo`: a CoBo that reads
+    no pads, −1 if there is none.
+    """
+
+    settings: PulseSettings
+    used: NDArray[np.bool_]
+    electronics: NDArray[np.int32] | None = None
+    skip_cobo: int = -1
+
+
+@dataclass(frozen=True)
+class PadPulses:
+    """Pulses of an event's pads in the order of its traces: `pad` (n,) int64, and what is measured of each.
+
+    `n_traces`: traces of pads and beam pads, masked ones, too. `n_without_pad`: traces that belong to no pad.
+    """
+
+    pad: NDArray[np.int64]
+    pulses: Pulses
+    n_traces: int
+    n_without_pad: int
+
+
+def pads_of_traces(traces: NDArray[np.int16], electronics: NDArray[np.int32] | None) -> NDArray[np.int64]:
+    """The pad of each trace, −1 where there is none: (n,).
+
+    `traces` (n, 5 or more): cobo, asad, aget, channel, pad, … as in a trace file.
+    """
+    if electronics is None:
+        pads = traces[:, PAD].astype(np.int64)
+    else:
+        pads = pads_of_channels(electronics, np.ascontiguousarray(traces[:, : CHANNEL + 1])).astype(np.int64)
+    return np.where((pads >= 0) & (pads < N_PADS), pads, -1)
+
+
+def find_pad_pulses(traces: NDArray[np.int16], readout: Readout) -> PadPulses:
+    """Pulses of the pads in use.
+
+    `traces` (n, 517): cobo, asad, aget, channel, pad, then the samples.
+    """
+    pads = pads_of_traces(traces, readout.electronics)
+    of_pads = traces[:, COBO] != readout.skip_cobo
+    wired = of_pads & (pads >= 0)
+    rows = np.flatnonzero(wired & readout.used[pads])
+    pulses = find_pulses(traces, readout.settings, rows, HEADER_COLUMNS)
+    n_traces = int(np.count_nonzero(wired))
+    return PadPulses(pads[pulses.trace], pulses, n_traces, int(np.count_nonzero(of_pads)) - n_traces)

@@ -1,0 +1,133 @@
+"""Peaks of a baseline-subtracted trace: as `scipy.signal.find_peaks` finds them.
+
+Only local maxima over the threshold are looked at. That changes nothing: a lower peak can neither suppress a higher one
+by its distance nor alter its prominence.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spyral_core.compiled import kernel
+
+Signal = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@kernel
+def local_maxima(signal: Signal, threshold: float, first: Indices, last: Indices) -> int:
+    """Find samples (or plateaus of equal samples) over `threshold` with lower neighbours on both sides.
+
+    Their first and last samples go to `first`, `last` (n // 2 + 1,) int64; returns their number.
+    """
+    found = 0
+    end = signal.size - 1
+    i = 1
+    while i < end:
+        if signal[i] > threshold and signal[i - 1] < signal[i]:
+            ahead = i + 1
+            while ahead < end and signal[ahead] == signal[i]:
+                ahead += 1
+            if signal[ahead] < signal[i]:
+                first[found] = i
+                last[found] = ahead - 1
+                found += 1
+                i = ahead
+        i += 1
+    return found
+
+
+@kernel
+def keep_distant(signal: Signal, first: Indices, last: Indices, order: Indices, found: int, separation: float) -> int:
+    """Of peaks nearer than `separation` [samples] keep the highest, of equally high ones the last.
+
+    `first`, `last` are compacted in place, `order` (n // 2 + 1,) is scratch; returns the number that is left.
+    """
+    for k in range(found):  # insertion sort: falling height, later ones first
+        height = signal[first[k]]
+        i = k
+        while i > 0 and signal[first[order[i - 1]]] <= height:
+            order[i] = order[i - 1]
+            i -= 1
+        order[i] = k
+    wanted = math.ceil(separation)
+    for i in range(found):
+        k = order[i]
+        if last[k] < 0:
+            continue
+        place = (first[k] + last[k]) // 2
+        for other in range(found):
+            if other != k and last[other] >= 0 and abs((first[other] + last[other]) // 2 - place) < wanted:
+                last[other] = -1
+    kept = 0
+    for k in range(found):
+        if last[k] >= 0:
+            first[kept] = first[k]
+            last[kept] = last[k]
+            kept += 1
+    return kept
+
+
+@kernel
+def prominence(signal: Signal, peak: int) -> tuple[float, int, int]:
+    """Height of a peak over the higher of its two bases, the lowest samples before a higher one, and both bases."""
+    height = signal[peak]
+    left_base = right_base = peak
+    i = peak - 1
+    while i >= 0 and signal[i] <= height:
+        if signal[i] < signal[left_base]:
+            left_base = i
+        i -= 1
+    i = peak + 1
+    while i < signal.size and signal[i] <= height:
+        if signal[i] < signal[right_base]:
+            right_base = i
+        i += 1
+    return height - max(signal[left_base], signal[right_base]), left_base, right_base
+
+
+@kernel
+def edges(signal: Signal, peak: int, level: float, left_base: int, right_base: int) -> tuple[float, float]:
+    """Where the signal falls below `level` on either side of a peak [samples], interpolated linearly."""
+    i = peak
+    while i > left_base and signal[i] > level:
+        i -= 1
+    left = float(i)
+    if signal[i] < level:
+        left += (level - signal[i]) / (signal[i + 1] - signal[i])
+    i = peak
+    while i < right_base and signal[i] > level:
+        i += 1
+    right = float(i)
+    if signal[i] < level:
+        right -= (level - signal[i]) / (signal[i - 1] - signal[i])
+    return left, right
+
+
+@kernel
+def summit(signal: Signal, first: int, last: int) -> float:
+    """Time of a maximum [samples]: vertex of the parabola through three samples, or the middle of a plateau.
+
+    `0 < first ≤ last < n − 1`.
+    """
+    if last > first:
+        return 0.5 * (first + last)
+    fall_left = signal[first] - signal[first - 1]
+    fall_right = signal[first] - signal[first + 1]
+    return float(first + 0.5 * (fall_left - fall_right) / (fall_left + fall_right))
+
+
+@kernel
+def saturated_run(samples: Indices, peak: int, ceiling: float) -> tuple[int, int]:
+    """First and last sample of the run at or over `ceiling` that holds `peak`; `last < first` if there is none."""
+    first = last = peak
+    if samples[peak] < ceiling:
+        return peak, peak - 1
+    while first > 0 and samples[first - 1] >= ceiling:
+        first -= 1
+    while last < samples.size - 1 and samples[last + 1] >= ceiling:
+        last += 1
+    return first, last

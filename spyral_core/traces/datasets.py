@@ -1,0 +1,188 @@
+"""Single objects of a trace file, read and checked: what is damaged is named in a RejectedEventError.
+
+With h5py's low-level interface: an event is some ten small objects, and its high-level one takes far longer to make
+Python objects of them than HDF5 takes to read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5g, h5i, h5o, h5s
+from numpy.typing import NDArray
+
+from spyral_core.errors import RejectedEventError
+from spyral_core.traces.event import PAD_COLUMNS, no_pads
+
+GroupID: TypeAlias = h5g.GroupID
+DatasetID: TypeAlias = h5d.DatasetID
+ObjectID: TypeAlias = GroupID | DatasetID
+
+# What h5py raises on damaged objects, depending on where the damage is.
+DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)
+# Larger shapes come from damaged headers; reading them would take all memory before it fails.
+MAX_PAD_ROWS = 1 << 16
+MAX_FRIB_SAMPLES = 1 << 20
+MAX_FRIB_CHANNELS = 64
+
+
+def one_line(text: object) -> str:
+    """A text without line breaks."""
+    return " ".join(str(text).split())
+
+
+def link_names(group: GroupID) -> list[str]:
+    """Names of all links of a group, without opening what they lead to."""
+    found: list[bytes] = []
+    group.links.iterate(found.append)
+    return [name.decode("utf-8", "replace") for name in found]
+
+
+def path_of(group: GroupID, name: str) -> str:
+    """The path in the file of something below a group, for messages."""
+    above = h5i.get_name(group) or b"?"
+    return f"{above.decode('utf-8', 'replace').rstrip('/')}/{name}"
+
+
+def child_group(group: GroupID, name: str) -> GroupID | None:
+    """A group below a group; None if there is no such name, RejectedEventError if it leads nowhere or elsewhere."""
+    return _child(group, name, GroupID)
+
+
+def child_dataset(group: GroupID, name: str) -> DatasetID | None:
+    """A dataset below a group; None if there is no such name, RejectedEventError if it leads nowhere or elsewhere."""
+    return _child(group, name, DatasetID)
+
+
+def _child(group: GroupID, name: str, kind: type) -> Any:
+    with _rejecting(group, name):
+        if not group.links.exists(name.encode()):
+            return None
+        found = h5o.open(group, name.encode())
+    if not isinstance(found, kind):
+        wanted = "group" if kind is GroupID else "dataset"
+        raise RejectedEventError(f"{path_of(group, name)}: is not a {wanted}")
+    return found
+
+
+@contextmanager
+def _rejecting(group: GroupID, name: str) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGE as error:
+        raise RejectedEventError(f"{path_of(group, name)}: cannot be read: {one_line(error)}") from None
+
+
+def read_pads(group: GroupID, name: str) -> NDArray[np.int16]:
+    """Pad rows int16 (n, 517); no rows if the dataset is absent or empty.
+
+    Any integer type is accepted as long as its values fit. Raises RejectedEventError otherwise.
+    """
+    dataset, shape = _not_empty(group, name)
+    if dataset is None:
+        return no_pads()
+    if len(shape) != 2 or shape[1] != PAD_COLUMNS:
+        raise RejectedEventError(f"{path_of(group, name)}: has shape {shape}, must be (pads, {PAD_COLUMNS})")
+    if shape[0] > MAX_PAD_ROWS:
+        raise RejectedEventError(f"{path_of(group, name)}: has {shape[0]} rows, more than there are channels")
+    return _integers(group, name, dataset, shape, np.int16)
+
+
+def read_frib_traces(group: GroupID, name: str) -> NDArray[np.int32] | None:
+    """Traces of a FRIBDAQ digitizer, int32 (channels, samples); None if the dataset is absent or empty.
+
+    Raises RejectedEventError if it is not a two-dimensional array of integers.
+    """
+    dataset, shape = _not_empty(group, name)
+    if dataset is None:
+        return None
+    if len(shape) != 2 or shape[0] > MAX_FRIB_SAMPLES or shape[1] > MAX_FRIB_CHANNELS:
+        raise RejectedEventError(f"{path_of(group, name)}: has shape {shape}, must be (samples, channels)")
+    return np.ascontiguousarray(_integers(group, name, dataset, shape, np.int32).T)
+
+
+def read_register(group: GroupID, name: str) -> int:
+    """The first word of a register; -1 if the dataset is absent or empty.
+
+    Raises RejectedEventError if it holds anything but integers.
+    """
+    dataset, shape = _not_empty(group, name)
+    if dataset is None:
+        return -1
+    if int(np.prod(shape)) > MAX_FRIB_SAMPLES:
+        raise RejectedEventError(f"{path_of(group, name)}: has shape {shape}, must be a single word")
+    values = _integers(group, name, dataset, shape, np.int64).ravel()
+    return int(values[0]) if len(values) else -1
+
+
+def _not_empty(group: GroupID, name: str) -> tuple[DatasetID | None, tuple[int, ...]]:
+    """A dataset and its shape; None if it is absent or has no rows."""
+    dataset = child_dataset(group, name)
+    if dataset is None:
+        return None, ()
+    with _rejecting(group, name):
+        space = dataset.get_space()
+        if space.get_simple_extent_type() == h5s.NULL:
+            return None, ()
+        shape = space.get_simple_extent_dims()
+    return (None if 0 in shape[:1] else dataset), shape
+
+
+def _integers(
+    group: GroupID, name: str, dataset: DatasetID, shape: tuple[int, ...], dtype: type[np.signedinteger[Any]]
+) -> NDArray[Any]:
+    """All values of a dataset as `dtype`, if they are integers and fit."""
+    with _rejecting(group, name):
+        stored = dataset.dtype
+        if not np.issubdtype(stored, np.integer):
+            raise RejectedEventError(f"{path_of(group, name)}: holds {stored}, must be integers")
+        values = np.empty(shape, dtype=stored)
+        dataset.read(h5s.ALL, h5s.ALL, values)
+    if not np.can_cast(stored, dtype) and values.size:
+        limits = np.iinfo(dtype)
+        low, high = int(values.min()), int(values.max())
+        if low < limits.min or high > limits.max:
+            raise RejectedEventError(
+                f"{path_of(group, name)}: holds values from {low} to {high}, outside {limits.min} to {limits.max}"
+            )
+    return np.ascontiguousarray(values, dtype=dtype)
+
+
+def integer_attribute(thing: ObjectID | None, *names: bytes) -> int | None:
+    """The first of some attributes that is there and is one integer; None if none is."""
+    for name in names if thing is not None else ():
+        try:
+            if not h5a.exists(thing, name):
+                continue
+            attribute = h5a.open(thing, name)
+            if attribute.get_space().get_simple_extent_npoints() == 1 and np.issubdtype(attribute.dtype, np.integer):
+                value = np.empty(attribute.shape, dtype=attribute.dtype)
+                attribute.read(value)
+                return int(value.reshape(())[()])
+        except DAMAGE:
+            continue
+    return None
+
+
+def first_words(dataset: DatasetID, number: int) -> NDArray[np.int64]:
+    """The first `number` words of a list; those that are missing are -1.
+
+    Raises ValueError, or what h5py raises (`DAMAGE`), if it is no list of whole numbers.
+    """
+    filled = np.full(number, -1, dtype=np.int64)
+    stored = h5py.Dataset(dataset)
+    if stored.shape is None:
+        return filled
+    if stored.ndim != 1 or stored.dtype.kind not in "iuf":
+        raise ValueError(f"has shape {stored.shape} of {stored.dtype}, must be one row of whole numbers")
+    values = stored[:number]
+    if values.dtype.kind == "f" and not np.all(np.isfinite(values) & (values == np.trunc(values))):
+        raise ValueError("holds numbers that are not whole")
+    if values.size and not -(2**63) <= int(values.min()) <= int(values.max()) < 2**63:
+        raise ValueError("holds numbers beyond 64 bits")
+    filled[: len(values)] = values.astype(np.int64)
+    return filled

@@ -1,0 +1,154 @@
+"""Trace files with one group an event: merger 1.0 and 2.0, synchronizer, harmonizer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spyral_core.errors import RejectedEventError
+from spyral_core.traces.datasets import (
+    GroupID,
+    ObjectID,
+    child_dataset,
+    child_group,
+    integer_attribute,
+    link_names,
+    path_of,
+    read_frib_traces,
+    read_pads,
+    read_register,
+)
+from spyral_core.traces.event import SILICON_DETECTORS, TraceEvent, no_pads
+
+# Without leading zeros, so that a number has one name only; 18 digits fit int64.
+_EVENT_NAME = re.compile(r"event_(0|[1-9][0-9]{0,17})")
+
+
+@dataclass
+class _Get:
+    """What GET recorded in an event, and the object that carries its attributes."""
+
+    pads: NDArray[np.int16]
+    silicon: dict[str, NDArray[np.int16]] = field(default_factory=dict)
+    labelled: ObjectID | None = None
+
+
+def get_of_merger_1(event: GroupID) -> _Get:
+    """GET data of a 1.0 event: the dataset `get_traces`."""
+    traces = child_dataset(event, "get_traces")
+    if traces is None:
+        _refuse_other_layout(event, "get")
+        return _Get(no_pads())
+    return _Get(read_pads(event, "get_traces"), labelled=traces)
+
+
+def get_of_merger_2(event: GroupID) -> _Get:
+    """GET data of a 2.0 event: the group `get`, with pads and silicon detectors."""
+    get = child_group(event, "get")
+    if get is None:
+        _refuse_other_layout(event, "get_traces")
+        return _Get(no_pads())
+    silicon = {name: read_pads(get, name) for name in SILICON_DETECTORS}
+    return _Get(read_pads(get, "pads"), {name: rows for name, rows in silicon.items() if len(rows)}, get)
+
+
+def _refuse_other_layout(event: GroupID, name: str) -> None:
+    """A file whose version is wrong must not look like one without GET data."""
+    if event.links.exists(name.encode()):
+        raise RejectedEventError(f"{path_of(event, name)}: belongs to another layout than the file's version says")
+
+
+class GroupedLayout:
+    """Reads `events/event_{n}` and `scalers/event_{n}`.
+
+    `harmonized` files hold events of other runs: `run` says nothing of their origin. Files of a `renumbering` program
+    (synchronizer, harmonizer) may state as `max_event` the number of events, one more than the last event's number.
+    """
+
+    def __init__(
+        self,
+        root: GroupID,
+        events: GroupID,
+        run: int,
+        read_get: Callable[[GroupID], _Get],
+        harmonized: bool,
+        renumbering: bool,
+    ) -> None:
+        self._root, self._events, self._run, self._read_get = root, events, run, read_get
+        self._harmonized, self._renumbering = harmonized, renumbering
+
+    def numbers(self) -> tuple[list[int], list[str]]:
+        """Event numbers, and the names below `events` that are none."""
+        return _numbered(self._events)
+
+    def stated_range(self) -> tuple[int | None, tuple[int, ...]]:
+        """First event and possible last events as the file's attributes have them."""
+        first, last = integer_attribute(self._events, b"min_event"), integer_attribute(self._events, b"max_event")
+        if last is None:
+            return first, ()
+        return first, (last, last - 1) if self._renumbering else (last,)
+
+    def read(self, number: int) -> TraceEvent:
+        """One event; RejectedEventError if it is damaged."""
+        event = child_group(self._events, f"event_{number}")
+        if event is None:
+            raise RejectedEventError(f"{path_of(self._events, f'event_{number}')}: is not in the file")
+        get = self._read_get(event)
+        clocks = _attributes(get.labelled, (b"id",), (b"timestamp",), (b"timestamp_other",))
+        frib = child_group(event, "frib_physics")
+        traces = None if frib is None else read_frib_traces(frib, "1903")
+        # The merger writes `id`, synchronizer and harmonizer write `event` for the same.
+        frib_clocks = _attributes(frib, (b"id", b"event"), (b"timestamp",))
+        run, original = integer_attribute(event, b"orig_run"), integer_attribute(event, b"orig_event")
+        return TraceEvent(
+            number,
+            run if run is not None else (-1 if self._harmonized else self._run),
+            original if original is not None else (-1 if self._harmonized else number),
+            get.pads,
+            *channels(traces),
+            trigger=-1 if frib is None else read_register(frib, "977"),
+            get_silicon=get.silicon,
+            get_id=clocks[0],
+            get_timestamp=clocks[1],
+            get_timestamp_other=clocks[2],
+            frib_id=frib_clocks[0],
+            frib_timestamp=frib_clocks[1],
+        )
+
+    def scalers(self) -> Iterator[tuple[GroupID, str]]:
+        """Group and name of each scaler readout, in order."""
+        group = child_group(self._root, "scalers")
+        if group is not None:
+            for number in sorted(_numbered(group)[0]):
+                yield group, f"event_{number}"
+
+
+def channels(
+    traces: NDArray[np.int32] | None,
+) -> tuple[NDArray[np.int32] | None, NDArray[np.int32] | None, NDArray[np.int32] | None]:
+    """Ion chamber, mesh and silicon of a 1903 module's traces (channels, samples); None where there is no channel."""
+    n_channels = 0 if traces is None else len(traces)
+    ion_chamber, mesh, silicon = (traces[k] if traces is not None and k < n_channels else None for k in range(3))
+    return ion_chamber, mesh, silicon
+
+
+def _attributes(thing: ObjectID | None, *names: tuple[bytes, ...]) -> list[int]:
+    """Integer attributes, each by the names it may have; -1 where there is none."""
+    values = [integer_attribute(thing, *known) for known in names]
+    return [-1 if value is None else value for value in values]
+
+
+def _numbered(group: GroupID) -> tuple[list[int], list[str]]:
+    numbers: list[int] = []
+    strange: list[str] = []
+    for name in link_names(group):
+        match = _EVENT_NAME.fullmatch(name)
+        if match:
+            numbers.append(int(match[1]))
+        else:
+            strange.append(name)
+    return numbers, strange

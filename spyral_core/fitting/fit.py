@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spyral_core.fitting.point_errors import charge_share, observed_spread, point_weights
+from spyral_core.fitting.point_errors import charge_share, observed_spread, point_variances
+from spyral_core.fitting.scattering import Fluctuations
 from spyral_core.fitting.starts import starts
 from spyral_core.fitting.track_fit import N_PARAMETERS, levenberg_marquardt, objective, places
+from spyral_core.fitting.uncertainty import correlated_errors, independent_errors, influences
 from spyral_core.physics.motion import Motion
 from spyral_core.physics.nuclei import ke_from_brho
 
@@ -33,6 +35,7 @@ class FitSettings:
     Z: int
     A: int
     motion: Motion
+    fluctuations: Fluctuations
     beam_spot: float
     volume: Array
     visible: Array
@@ -101,7 +104,7 @@ def fit_track(
     """
     frame, free = _parametrisation(first, settings)
     share = charge_share(charge)
-    problem = _Problem(points, point_weights(scale, share), frame, free, settings)
+    problem = _Problem(points, 1 / point_variances(scale, share), frame, free, settings)
     minimise = _METHODS[settings.method]
     thinned = _thin(problem)
     trials = [minimise(thinned, _encode(start, frame, settings), FIRST_ITERATIONS) for start in starts(first)]
@@ -110,12 +113,17 @@ def fit_track(
     if not minima:
         return None
     best = min(minima, key=lambda minimum: minimum.value)
+    errors = point_variances(scale, share)
     for _ in range(REFINEMENTS):
-        found = places(best.parameters, points, problem.weights, frame, settings.volume, *_tables(settings))
+        found = places(
+            best.parameters, points, problem.weights, frame, settings.volume, settings.fluctuations.scattering,
+            *_tables(settings),
+        )  # fmt: skip
         share = charge_share(charge, found[:, 0])
-        problem.weights = point_weights(scale, share, *observed_spread(found[:, 1:], scale, share))
+        errors = point_variances(scale, share, *observed_spread(found[:, 1:4], scale, share))
+        problem.weights = 1 / (errors + found[:, 4:])
         best = minimise(problem, best.parameters, ITERATIONS)
-    return _result(best, problem)
+    return _result(best, problem, errors, 1 / point_variances(scale, share))
 
 
 def _tables(settings: FitSettings) -> tuple[Array, Array, Array]:
@@ -186,21 +194,19 @@ def _lbfgsb(problem: _Problem, parameters: Array, iterations: int) -> _Minimum:
 _METHODS: dict[str, Callable[[_Problem, Array, int], _Minimum]] = {"leastsq": _leastsq, "lbfgsb": _lbfgsb}
 
 
-def _result(best: _Minimum, problem: _Problem) -> TrackFit | None:
-    """Vertex in x and y, and the covariance from the Gauss–Newton matrix, scaled by χ² per degree of freedom.
+def _result(best: _Minimum, problem: _Problem, errors: Array, expected: Array) -> TrackFit | None:
+    """Vertex in x and y, covariance, and χ² per degree of freedom under the expected weights (n, 2).
 
     A point tells of the two directions across the track: 2 n measurements.
     """
-    free = problem.free
-    degrees = 2 * best.inliers - np.count_nonzero(free)
-    if degrees <= 0:
+    covariance = _covariance(best, problem, errors)
+    if covariance is None:
         return None
-    redchisq = best.squares / degrees
-    index = np.flatnonzero(free)
-    covariance = np.zeros((N_PARAMETERS, N_PARAMETERS))
-    try:
-        covariance[np.ix_(index, index)] = np.linalg.inv(best.curvature[np.ix_(index, index)]) * redchisq
-    except np.linalg.LinAlgError:
+    problem.weights = expected
+    unused = np.zeros(N_PARAMETERS), np.zeros((N_PARAMETERS, N_PARAMETERS))
+    _, squares, inliers, _ = objective(best.parameters, *problem.arguments(), *unused)
+    degrees = 2 * inliers - np.count_nonzero(problem.free)
+    if degrees <= 0:
         return None
     values = best.parameters.copy()
     if problem.frame[0] != 0.0:
@@ -212,7 +218,31 @@ def _result(best: _Minimum, problem: _Problem) -> TrackFit | None:
     values[5] = math.remainder(values[5], 2 * math.pi)
     if not np.isfinite(values).all() or not (np.diag(covariance) >= 0).all():
         return None
-    return TrackFit(values, covariance, redchisq, bool(best.stops), len(problem.points))
+    return TrackFit(values, covariance, squares / degrees, bool(best.stops), len(problem.points))
+
+
+def _covariance(best: _Minimum, problem: _Problem, errors: Array) -> Array | None:
+    """Covariance (6, 6) of the parameters (see `uncertainty`), zero where one is fixed; None if not determined.
+
+    Vertex distance and silent length are data of their own with the weights they have in the objective.
+    """
+    settings, tables = problem.settings, _tables(problem.settings)
+    pull, cells, shares, path, states = influences(
+        best.parameters, problem.points, problem.weights, problem.frame, settings.volume, *tables
+    )
+    own = np.einsum("ikx,imx,ix->km", pull, pull, 1 / problem.weights[:, [0, 0, 1]])
+    middle = best.curvature - own + independent_errors(pull, errors)
+    middle += correlated_errors(
+        pull, cells, shares, path, states, settings.fluctuations.scattering, settings.fluctuations.straggling, *tables
+    )
+    index = np.flatnonzero(problem.free)
+    covariance = np.zeros((N_PARAMETERS, N_PARAMETERS))
+    try:
+        inverse = np.linalg.inv(best.curvature[np.ix_(index, index)])
+    except np.linalg.LinAlgError:
+        return None
+    covariance[np.ix_(index, index)] = inverse @ middle[np.ix_(index, index)] @ inverse
+    return covariance
 
 
 def kinetic_energy(fit: TrackFit, settings: FitSettings) -> tuple[float, float]:

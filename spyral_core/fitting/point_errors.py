@@ -41,18 +41,20 @@ def charge_share(charge: NDArray[np.float64], place: NDArray[np.float64] | None 
     return np.clip(charge / np.maximum(expected, 1e-9), LEAST_CHARGE_SHARE, MOST_CHARGE_SHARE)
 
 
-def point_weights(
+def point_variances(
     scale: NDArray[np.float64], share: NDArray[np.float64], factor: float = 1.0, sigma_z: float = FIRST_SIGMA_Z
 ) -> NDArray[np.float64]:
-    """Weights (n, 2) [1/mm²] across and along the beam; `factor` multiplies the pads' standard deviation."""
-    across = share / (factor * pad_sigma(scale)) ** 2
-    return np.column_stack([across, share / sigma_z**2])
+    """Variances (n, 2) [mm²] across and along the beam; `factor` multiplies the pads' standard deviation."""
+    variances: NDArray[np.float64] = (
+        np.column_stack([(factor * pad_sigma(scale)) ** 2, np.full(len(scale), sigma_z**2)]) / share[:, None]
+    )
+    return variances
 
 
 def observed_spread(
     deviations: NDArray[np.float64], scale: NDArray[np.float64], share: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The `factor` and `sigma_z` of `point_weights` that deviations from a fitted track ask for.
+    """The `factor` and `sigma_z` of `point_variances` that deviations from a fitted track ask for.
 
     `deviations` (n, 3): across and along the beam [mm], cos of the angle between track and beam. The part along the
     track is missing from them: with errors σ in x and y, σ_z in z, and a track at angle θ, the variances left are

@@ -20,6 +20,7 @@ import numpy as np
 
 from spyral_core.compiled import kernel
 from spyral_core.fitting.curve import curve_point, curve_tangent, nearest_place
+from spyral_core.fitting.scattering import scattering_spread
 from spyral_core.physics.motion import (
     CURVATURE_PER_TESLA,
     SHORTEST_RANGE,
@@ -94,6 +95,45 @@ def cauchy(squared):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def trajectories(parameters, frame, volume, constants, log_ke, slope):  # type: ignore[no-untyped-def]
+    """The trajectory of some parameters, and those of each parameter moved by its difference, over the same steps.
+
+    Returns path (n,), states (n, 7), moved (6, n, 7) and whether the trajectory stops in the volume.
+    """
+    mass_charge = (constants[1], constants[0])
+    path, states = np.empty(MAX_STATES), np.empty((MAX_STATES, 7))
+    n_states, stops = follow(start_of(parameters, frame, mass_charge), volume, constants, log_ke, slope, path, states)
+    moved = np.empty((N_PARAMETERS, n_states, 7))
+    for k in range(N_PARAMETERS):
+        shifted = parameters.copy()
+        shifted[k] += DIFFERENCES[k]
+        repeat_steps(start_of(shifted, frame, mass_charge), path, n_states, constants, log_ke, slope, moved[k])
+    return path[:n_states], states[:n_states], moved, stops
+
+
+@kernel
+def deviate(point, weight, weight_z, path, states, moved, stops, deviation, change, along):  # type: ignore[no-untyped-def]
+    """Deviation (3,) of a point from the nearest place on the trajectory, and how that place changes (6, 3).
+
+    The part of the change along the curve, which the nearest place does not follow, is taken off and put into `along`
+    (6,); at the ends of the curve nothing is. Returns the place: cell, share of the cell.
+    """
+    n_states = len(path)
+    cell, share = nearest_place(point[0], point[1], point[2], weight_z / weight, path, states, n_states)
+    place = curve_point(path, states, cell, share)
+    tangent = curve_tangent(path, states, cell, share)
+    for axis in range(3):
+        deviation[axis] = point[axis] - place[axis]
+    _change_of_place(cell, share, place, path, moved, change)
+    along[:] = 0.0
+    if cell == n_states - 2 and share == 1.0:
+        _follow_end(change, tangent, n_states, states, moved, stops)
+    elif cell > 0 or share > 0.0:
+        _project(change, tangent, weight, weight_z, along)
+    return cell, share
+
+
+@kernel
 def objective(  # type: ignore[no-untyped-def]
     parameters, points, weights, frame, beam_spot, volume, visible, constants, log_ke, slope, gradient, curvature
 ):
@@ -102,37 +142,21 @@ def objective(  # type: ignore[no-untyped-def]
     `points` (n, 3) [mm]; `weights` (n, 2) [1/mm²], across the beam and along it. Returns the objective, the weighted
     sum of squares and the sum of weights of the points, and whether the trajectory stops in the volume.
     """
-    mass_charge = (constants[1], constants[0])
-    path, states = np.empty(MAX_STATES), np.empty((MAX_STATES, 7))
-    start = start_of(parameters, frame, mass_charge)
-    n_states, stops = follow(start, volume, constants, log_ke, slope, path, states)
-    moved = np.empty((N_PARAMETERS, n_states, 7))
-    for k in range(N_PARAMETERS):
-        shifted = parameters.copy()
-        shifted[k] += DIFFERENCES[k]
-        repeat_steps(start_of(shifted, frame, mass_charge), path, n_states, constants, log_ke, slope, moved[k])
+    path, states, moved, stops = trajectories(parameters, frame, volume, constants, log_ke, slope)
     gradient[:] = 0.0
     curvature[:] = 0.0
     total, squares, inliers, last = 0.0, 0.0, 0.0, 0.0
-    change, along, last_along = np.empty((N_PARAMETERS, 3)), np.zeros(N_PARAMETERS), np.zeros(N_PARAMETERS)
+    deviation, change = np.empty(3), np.empty((N_PARAMETERS, 3))
+    along, last_along = np.empty(N_PARAMETERS), np.zeros(N_PARAMETERS)
     for i in range(len(points)):
-        x, y, z = points[i]
         weight, weight_z = weights[i]
-        cell, share = nearest_place(x, y, z, weight_z / weight, path, states, n_states)
-        px, py, pz = curve_point(path, states, cell, share)
-        dx, dy, dz = x - px, y - py, z - pz
+        cell, share = deviate(points[i], weight, weight_z, path, states, moved, stops, deviation, change, along)
+        dx, dy, dz = deviation
         squared = weight * (dx * dx + dy * dy) + weight_z * dz * dz
-        ux, uy, uz = curve_tangent(path, states, cell, share)
         loss, factor = cauchy(squared)
         total += loss
         squares += factor * squared
         inliers += factor
-        _change_of_place(cell, share, (px, py, pz), path, moved, change)
-        ending = cell == n_states - 2 and share == 1.0
-        if ending:
-            _follow_end(change, (ux, uy, uz), n_states, states, moved, stops)
-        elif cell > 0 or share > 0.0:
-            _project(change, (ux, uy, uz), weight, weight_z, along)
         place = path[cell] + share * (path[cell + 1] - path[cell])
         if factor > 0.5 and place > last:
             last = place
@@ -143,8 +167,8 @@ def objective(  # type: ignore[no-untyped-def]
             for m in range(k + 1):
                 curvature[k, m] += factor * (gx * change[m, 0] + gy * change[m, 1] + gz * change[m, 2])
     if stops:
-        total += _add_silence(path, states, moved, n_states, last, last_along, visible, gradient, curvature)
-    total += _add_beam_spot(start, moved, beam_spot, gradient, curvature)
+        total += _add_silence(path, states, moved, len(path), last, last_along, visible, gradient, curvature)
+    total += _add_beam_spot(states[0], moved, beam_spot, gradient, curvature)
     for k in range(N_PARAMETERS):
         for m in range(k):
             curvature[m, k] = curvature[k, m]
@@ -287,19 +311,22 @@ def levenberg_marquardt(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def places(parameters, points, weights, frame, volume, constants, log_ke, slope):  # type: ignore[no-untyped-def]
-    """Of each point (n, 4): path length on the trajectory, deviations across and along the beam [mm], cos of the angle
-    between trajectory and beam."""
-    path, states = np.empty(MAX_STATES), np.empty((MAX_STATES, 7))
-    start = start_of(parameters, frame, (constants[1], constants[0]))
-    n_states, _ = follow(start, volume, constants, log_ke, slope, path, states)
-    found = np.empty((len(points), 4))
+def places(parameters, points, weights, frame, volume, scattering, constants, log_ke, slope):  # type: ignore[no-untyped-def]
+    """Where each point lies on the trajectory (n, 6).
+
+    Path length, deviations across and along the beam [mm], cos of the angle between trajectory and beam, and the
+    variances of the trajectory's position across and along the beam from multiple scattering [mm²].
+    """
+    path, states, _, _ = trajectories(parameters, frame, volume, constants, log_ke, slope)
+    spread = scattering_spread(path, states, scattering, constants, log_ke, slope)
+    found = np.empty((len(points), 6))
     for i in range(len(points)):
         x, y, z = points[i]
-        cell, share = nearest_place(x, y, z, weights[i, 1] / weights[i, 0], path, states, n_states)
+        cell, share = nearest_place(x, y, z, weights[i, 1] / weights[i, 0], path, states, len(path))
         px, py, pz = curve_point(path, states, cell, share)
         found[i, 0] = path[cell] + share * (path[cell + 1] - path[cell])
         found[i, 1] = math.hypot(x - px, y - py)
         found[i, 2] = z - pz
         found[i, 3] = curve_tangent(path, states, cell, share)[2]
+        found[i, 4:] = (1 - share) * spread[cell] + share * spread[cell + 1]
     return found

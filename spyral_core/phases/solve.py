@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spyral_core import store
 from spyral_core.fitting.fit import FirstEstimate, FitSettings, TrackFit, fit_track, kinetic_energy
 from spyral_core.fitting.gate import Gate, load_gate
+from spyral_core.fitting.scattering import fluctuations
 from spyral_core.physics.gas import load_gas
 from spyral_core.physics.motion import motion_of
 from spyral_core.physics.nuclei import brho_from_ke
@@ -93,7 +94,8 @@ def open_source(files: Mapping[str, Path], parameters: SimpleNamespace) -> Sourc
 def prepare(files: Mapping[str, Path], parameters: SimpleNamespace) -> FitSettings:
     """Gas, gate and bounds as the fit wants them."""
     gate, solver, detector = load_gate(files["gate"]), parameters.solver, parameters.detector
-    motion = motion_of(load_gas(files["gas"]), gate.Z, gate.A, detector.magnetic_field, detector.electric_field)
+    gas = load_gas(files["gas"])
+    motion = motion_of(gas, gate.Z, gate.A, detector.magnetic_field, detector.electric_field)
     per_bucket = detector.detector_length / (detector.window_time_bucket - detector.micromegas_time_bucket)
     first_recorded = (detector.window_time_bucket - (N_SAMPLES - 1)) * per_bucket
     ke = (solver.interp_ke_min, solver.interp_ke_max)
@@ -104,6 +106,7 @@ def prepare(files: Mapping[str, Path], parameters: SimpleNamespace) -> FitSettin
         Z=gate.Z,
         A=gate.A,
         motion=motion,
+        fluctuations=fluctuations(gas),
         beam_spot=solver.beam_spot,
         volume=np.array([FOLLOW_RADIUS, -0.05 * length, 1.05 * length]),
         visible=np.array([detector.beam_region_radius, PADS_RADIUS, max(0.0, first_recorded), length]),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spyral_core.fitting.fit import FirstEstimate, FitSettings, TrackFit, fit_track, kinetic_energy
+from spyral_core.fitting.scattering import Fluctuations
 from spyral_core.fitting.track_fit import objective
 from spyral_core.physics.gas import parse_gas
 from spyral_core.physics.motion import dense, motion_of, trajectory
@@ -23,6 +24,7 @@ def settings(method: str = "leastsq", free: tuple[bool, bool, bool] = (True, Tru
         Z=1,
         A=2,
         motion=motion_of(GAS, 1, 2, 2.85, 45000.0),
+        fluctuations=Fluctuations(0.0, 0.0),
         beam_spot=5.0,
         volume=np.array([320.0, -50.0, 1050.0]),
         visible=np.array([25.0, 270.0, 0.0, 1000.0]),

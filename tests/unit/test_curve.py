@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spyral_core.fitting.curve import curve_point, curve_tangent, nearest_place
-from spyral_core.fitting.point_errors import charge_share, observed_spread, pad_sigma, point_weights
+from spyral_core.fitting.point_errors import charge_share, observed_spread, pad_sigma, point_variances
 from spyral_core.fitting.track_fit import solve_positive
 from spyral_core.physics.gas import parse_gas
 from spyral_core.physics.motion import dense, motion_of, trajectory
@@ -82,7 +82,7 @@ def test_the_observed_spread_is_that_of_the_points() -> None:
     generator = np.random.default_rng(2)
     n = 20_000
     scale, share = np.where(generator.uniform(size=n) < 0.5, 1.0, 0.5), generator.uniform(0.2, 1.5, size=n)
-    weights = point_weights(scale, share, 1.4, 2.5)
+    weights = 1 / point_variances(scale, share, 1.4, 2.5)
     errors = generator.normal(size=(n, 3)) / np.sqrt(weights[:, [0, 0, 1]])
     errors[: n // 50] = 100.0  # stray points
     for angle in np.radians([20.0, 50.0, 90.0]):

@@ -1,0 +1,102 @@
+"""The sense of motion along the beam from the sense of rotation, in a magnetic field along −z."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from spyral_core.clustering.direction import BACKWARD, FORWARD, UNKNOWN, direction
+from spyral_core.physics.gas import GasTarget
+from spyral_core.physics.motion import dense, motion_of, trajectory
+
+DEUTERIUM = GasTarget(elements=((1, 2, 2),), pressure=300.0)
+
+
+def sorted_by_z(points: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(points[np.lexsort(points.T)])
+
+
+def helix(polar: float, turns: float, start: float, radius: float = 70.0, step: float = 4.0) -> np.ndarray:
+    """Exact helix of a positive particle in B along −z: its azimuth about the centre grows with time."""
+    azimuth = np.arange(0.0, 2 * math.pi * turns, step / radius)
+    z = radius / math.tan(polar) * azimuth
+    return np.column_stack([30 + radius * np.cos(start + azimuth), -50 + radius * np.sin(start + azimuth), 500 + z])
+
+
+@pytest.mark.parametrize("turns", [0.3, 0.8, 1.0, 2.5, 6.0])
+@pytest.mark.parametrize("start", [-3.0, -1.0, 0.0, 2.0, 3.1])
+@pytest.mark.parametrize("polar", [20.0, 60.0, 85.0])
+def test_exact_helices(turns: float, start: float, polar: float) -> None:
+    forward = helix(math.radians(polar), turns, start)
+    backward = helix(math.radians(180 - polar), turns, start)
+    assert direction(sorted_by_z(forward), 0.9) == FORWARD
+    assert direction(sorted_by_z(backward), 0.9) == BACKWARD
+
+
+@pytest.mark.parametrize("polar", [30.0, 65.0, 84.0, 96.0, 120.0, 150.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_slowing_deuterons_read_out_in_buckets(polar: float, seed: int) -> None:
+    """The equation of motion itself, scatter of the pads' size, z in buckets of 1.8 mm that many points share."""
+    random = np.random.default_rng(seed)
+    motion = motion_of(DEUTERIUM, 1, 2, 2.85, 45000.0)
+    start = np.array([3.0, -4.0, 500.0, 4.0, math.radians(polar), random.uniform(-3, 3)])
+    path, states, _ = trajectory(motion, start)
+    points = dense(path, states, 4.0)
+    points[:, :2] += random.normal(0, 2.5, (len(points), 2))
+    points[:, 2] = np.rint((points[:, 2] + random.normal(0, 1, len(points))) / 1.8) * 1.8
+    assert len(np.unique(points[:, 2])) < len(points)
+    assert direction(sorted_by_z(points), 0.5) == (FORWARD if polar < 90 else BACKWARD)
+
+
+def test_a_straight_track_has_no_sense() -> None:
+    random = np.random.default_rng(1)
+    unknown = 0
+    for _ in range(100):
+        z = np.sort(random.uniform(0, 300, 80))
+        points = np.column_stack([0.4 * z, -0.2 * z, z]) + random.normal(0, 2, (80, 3)) * [1, 1, 0]
+        unknown += direction(points, 0.5) == UNKNOWN
+    assert unknown >= 97
+
+
+def test_an_exactly_straight_track_has_no_sense() -> None:
+    z = np.arange(0.0, 100.0, 2.0)
+    assert direction(np.column_stack([z, 2 * z, z]), 0.5) == UNKNOWN
+
+
+@pytest.mark.parametrize("n_points", [0, 1, 2, 50])
+def test_points_of_one_z_have_no_sense(n_points: int) -> None:
+    angle = np.linspace(0, 5, n_points)
+    assert direction(np.column_stack([50 * np.cos(angle), 50 * np.sin(angle), np.full(n_points, 7.0)]), 0.5) == UNKNOWN
+
+
+def test_below_the_threshold_the_sense_is_not_believed() -> None:
+    """A forward track with a third of points that turn backward."""
+    forward = helix(math.radians(60), 0.6, 0.5)
+    backward = helix(math.radians(120), 0.6, 0.5)
+    backward[:, 2] += forward[-1, 2] - 500
+    mixed = sorted_by_z(np.concatenate([forward, backward[::3]]))
+    assert direction(mixed, 0.5) == FORWARD
+    assert direction(mixed, 0.95) == UNKNOWN
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_flat_spiral_keeps_its_sense_when_buckets_mix_the_order(seed: int) -> None:
+    """Pitch 20 mm, bucket 3.5 mm, z smeared by a tenth of a millimetre so that no two points share one."""
+    random = np.random.default_rng(seed)
+    polar = math.atan2(2 * math.pi * 70, 20)
+    for angle, expected in ((polar, FORWARD), (math.pi - polar, BACKWARD)):
+        points = helix(angle, 3.0, random.uniform(-3, 3))
+        points[:, :2] += random.normal(0, 2.5, (len(points), 2))
+        points[:, 2] = np.rint((points[:, 2] + random.normal(0, 1, len(points))) / 3.5) * 3.5
+        points[:, 2] += random.normal(0, 0.1, len(points))
+        assert direction(sorted_by_z(points), 0.5) == expected
+
+
+def test_the_order_of_points_of_one_z_has_no_influence() -> None:
+    points = helix(math.radians(70), 3.0, 0.5)
+    points[:, 2] = np.rint(points[:, 2] / 20) * 20
+    points = sorted_by_z(points)
+    reverse = np.lexsort((-np.arange(len(points)), points[:, 2]))
+    assert direction(points, 0.6) == direction(np.ascontiguousarray(points[reverse]), 0.6) == FORWARD

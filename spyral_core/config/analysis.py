@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from spyral_core.config.fields import Real, Section, parameter
+from spyral_core.config.fields import Real, RunList, Section, parameter
 from spyral_core.config.simulation import Simulation
 
 
@@ -142,9 +143,18 @@ class ContinuityJoin(Section):
     """A cluster that begins where another ends is its continuation."""
 
     join_radius_fraction: Real = parameter(
-        0.3, "", "largest gap in cylindrical radius, as a share of the cloud's range in it", gt=0, le=1
+        0.3, "", "largest gap in the distance from the beam axis, as a share of the clusters' range in it", gt=0, le=1
     )
-    join_z_fraction: Real = parameter(0.2, "", "largest gap in z, as a share of the cloud's range in it", gt=0, le=1)
+    join_z_fraction: Real = parameter(0.2, "", "largest gap in z, as a share of the clusters' range in it", gt=0, le=1)
+
+
+class SmoothJoin(Section):
+    """Pieces of one smooth curve are one particle: for thin tracks that density alone breaks up."""
+
+    max_gap: Real = parameter(80.0, "mm", "largest distance between two pieces", gt=0, le=1000)
+    tolerance: Real = parameter(
+        4.0, "mm", "largest root-mean-square deviation of their ends from one helix", gt=0, le=100
+    )
 
 
 class Cluster(Section):
@@ -163,8 +173,20 @@ class Cluster(Section):
         lt=1,
     )
     hdbscan: Hdbscan = parameter(Hdbscan, "", "density-based clustering")
+    smooth_join: SmoothJoin | None = parameter(
+        SmoothJoin, "", "join of the pieces of a smooth curve; comes before the other join"
+    )
     overlap_join: OverlapJoin | None = parameter(None, "", "join by overlap of circles; at most one join")
-    continuity_join: ContinuityJoin | None = parameter(None, "", "join by continuity; at most one join")
+    continuity_join: ContinuityJoin | None = parameter(
+        ContinuityJoin, "", "join by continuity, the default unless overlap_join is set; at most one join"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _overlap_replaces_default(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("overlap_join") is not None and "continuity_join" not in values:
+            return {**values, "continuity_join": None}
+        return values
 
     @model_validator(mode="after")
     def _at_most_one_join(self) -> Self:
@@ -195,6 +217,13 @@ class Solver(Section):
     ic_max_val: Real = parameter(1e9, "ADC", "events with a larger ion-chamber amplitude are left out", ge=-1e9, le=1e9)
     fit_method: Literal["leastsq", "lbfgsb"] = parameter(
         "leastsq", "", "Levenberg–Marquardt, or L-BFGS-B on the same objective"
+    )
+    beam_spot: Real = parameter(
+        5.0,
+        "mm",
+        "σ of the beam's distance from the axis in x and in y: fixes where on the track the vertex is",
+        gt=0,
+        le=100,
     )
     n_time_steps: int = parameter(1000, "", "time steps of a mesh; without one it has no effect", ge=10, le=1_000_000)
     interp_ke_min: Real = parameter(0.1, "MeV", "smallest kinetic energy that is fitted", gt=0, le=10000)
@@ -244,7 +273,7 @@ class Configuration(Section):
     results: str = parameter("results", "", "folder of everything that is written", min_length=1)
     traces: str | None = parameter(None, "", "folder with run_XXXX.h5; exactly one of traces and simulate is given")
     simulate: Simulation | None = parameter(None, "", "make the traces instead: the embedded experiment")
-    runs: str = parameter("1-2", "", "runs to analyse: numbers and ranges, `94-97, 99`")
+    runs: RunList = parameter("1-2", "", "runs to analyse: numbers and ranges, `94-97, 99`")
     skip_runs: list[int] = parameter(list, "", "runs of the range to leave out")
     max_rejected_share: Real = parameter(
         0.5, "", "a phase fails when more than this share of its events are rejected", ge=0, le=1

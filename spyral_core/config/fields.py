@@ -18,7 +18,13 @@ def _integer_as_float(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _integer_as_text(value: Any) -> Any:
+    """YAML reads a single run number as an integer; booleans stay errors."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Real = Annotated[float, BeforeValidator(_integer_as_float)]
+RunList = Annotated[str, BeforeValidator(_integer_as_text)]
 
 
 def parameter(default: Any, unit: str, meaning: str, source: str = "", **bounds: Any) -> Any:

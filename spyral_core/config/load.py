@@ -81,13 +81,17 @@ def _resolve(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str,
     return node
 
 
-def canonical(configuration: Configuration, keys: Sequence[str]) -> str:
-    """The values of some keys (`cluster`, `detector.get_frequency`, …) as one JSON text.
+def canonical(configuration: Configuration, keys: Sequence[str], without: Sequence[str] = ()) -> str:
+    """The values of some keys (`cluster`, `detector.get_frequency`, …) as one JSON text, `without` some keys in them.
 
     Defaults are filled in, types normalised and keys sorted, so that equal values give equal text however they were
     written. A section that is null is null.
     """
     whole = configuration.model_dump(mode="json")
+    for key in without:
+        section, _, leaf = key.rpartition(".")
+        if whole[section] is not None:
+            del whole[section][leaf]
     chosen: dict[str, Any] = {}
     for key in keys:
         value: Any = whole

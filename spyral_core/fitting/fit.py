@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spyral_core.fitting import starts
 from spyral_core.fitting.point_errors import charge_share, observed_spread, point_variances
 from spyral_core.fitting.scattering import Fluctuations
-from spyral_core.fitting.starts import starts
 from spyral_core.fitting.track_fit import N_PARAMETERS, levenberg_marquardt, objective, places
 from spyral_core.fitting.uncertainty import correlated_errors, independent_errors, influences
 from spyral_core.physics.motion import Motion
@@ -20,6 +20,7 @@ from spyral_core.physics.nuclei import ke_from_brho
 
 Array = NDArray[np.float64]
 FIRST_POINTS, FIRST_ITERATIONS, ITERATIONS = 60, 12, 40
+GOOD_LOSS = 5.0  # mean loss of a point: two directions, errors as expected, some scattering
 REFINEMENTS = 2  # rounds of fitting, then asking the track how large its points' errors are
 
 
@@ -99,7 +100,8 @@ def fit_track(
 ) -> TrackFit | None:
     """Fit a trajectory to points (n, 3) [mm] with charges (n,) and pad sizes (n,); None if no start leads to a minimum.
 
-    Each start is fitted to a thinned track, the best two to all points; then the weights are taken from the track
+    Each start is fitted to a thinned track, the best two to all points; distant starts are tried if that leaves points
+    off the trajectory. Then the weights are taken from the track
     itself (charge of the neighbours, spread of the deviations) and the fit repeated.
     """
     frame, free = _parametrisation(first, settings)
@@ -107,9 +109,13 @@ def fit_track(
     problem = _Problem(points, 1 / point_variances(scale, share), frame, free, settings)
     minimise = _METHODS[settings.method]
     thinned = _thin(problem)
-    trials = [minimise(thinned, _encode(start, frame, settings), FIRST_ITERATIONS) for start in starts(first)]
-    trials = sorted((trial for trial in trials if math.isfinite(trial.value)), key=lambda trial: trial.value)
-    minima = [minimise(problem, trial.parameters, ITERATIONS) for trial in trials[:2]]
+    minima: list[_Minimum] = []
+    for group in (starts.nearby(first), starts.distant(first)):
+        trials = [minimise(thinned, _encode(start, frame, settings), FIRST_ITERATIONS) for start in group]
+        trials = sorted((trial for trial in trials if math.isfinite(trial.value)), key=lambda trial: trial.value)
+        minima += [minimise(problem, trial.parameters, ITERATIONS) for trial in trials[:2]]
+        if any(minimum.value < GOOD_LOSS * len(points) for minimum in minima):
+            break
     if not minima:
         return None
     best = min(minima, key=lambda minimum: minimum.value)

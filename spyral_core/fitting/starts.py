@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from spyral_core.fitting.fit import FirstEstimate
 
-BRHO_FACTORS = (1.0, 0.8, 1.25)
-POLAR_OFFSETS = (0.0, -0.17, 0.17)  # rad
+BRHO_FACTORS = (0.8, 1.25)
+POLAR_OFFSETS = (-0.17, 0.0, 0.17)  # rad
 
 
-def starts(first: FirstEstimate) -> Iterator[FirstEstimate]:
-    """Estimates to start from, the given one first.
+def nearby(first: FirstEstimate) -> Iterator[FirstEstimate]:
+    """The first estimate itself."""
+    yield first
+
+
+def distant(first: FirstEstimate) -> Iterator[FirstEstimate]:
+    """Estimates to start from where the first one does not lead to a good fit.
 
     A spiral's objective has a minimum for every number of turns between its points; steps of 10° and a quarter of Bρ
     reach the neighbouring ones. The sense along the beam is turned round for tracks whose direction was misread.
     """
-    for turned in (False, True):
-        polar = math.pi - first.polar if turned else first.polar
-        for factor in BRHO_FACTORS:
-            for offset in (0.0,) if turned else POLAR_OFFSETS:
-                yield replace(first, brho=first.brho * factor, polar=polar + offset)
+    for factor in (1.0, *BRHO_FACTORS):
+        for offset in POLAR_OFFSETS:
+            if factor != 1.0 or offset != 0.0:
+                yield replace(first, brho=first.brho * factor, polar=first.polar + offset)
+        yield replace(first, brho=first.brho * factor, polar=math.pi - first.polar)

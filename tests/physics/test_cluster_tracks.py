@@ -46,14 +46,14 @@ def cloud(points: Floats, integral: Floats) -> cluster.Cloud:
 def readout(random: np.random.Generator, particles: list[tuple[int, int, float, float]], gas: str) -> Any:
     """Points (n, 3) and the particle of each (−1 noise) of an event of particles (Z, A, ke [MeV], polar [deg]).
 
-    All start at one vertex and go off at random azimuths. Electrons diffuse; each pad gives at most five pulses, at its
-    centroid and in whole time buckets; a pulse needs 4 % of a typical charge; beam pads are left out.
+    All start at one vertex, at azimuths 0.6 rad or more apart. Electrons diffuse; each pad gives at most five pulses,
+    at its centroid and in whole time buckets; a pulse needs the electrons of 1.2 mm of path; beam pads are left out.
     """
     vertex = [*random.normal(0, 5, 2), random.uniform(100, 850)]
     azimuth = random.uniform(-math.pi, math.pi)
     electrons = []
     for index, (Z, A, ke, polar) in enumerate(particles):
-        start = np.array([*vertex, ke, math.radians(polar), azimuth + (2.2 + random.uniform(0, 1.9)) * index])
+        start = np.array([*vertex, ke, math.radians(polar), azimuth + random.uniform(0.6, 5.7) * index])
         path, states, _ = trajectory(motion_of(GASES[gas], Z, A, 2.85, 45000.0), start)
         positions = dense(path, states, 0.2)
         drift = np.clip(1 - positions[:, 2] / 1000, 0, None)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from spyral_core.clustering.direction import BACKWARD, FORWARD, UNKNOWN, direction
+from spyral_core.clustering.direction import BACKWARD, FORWARD, UNKNOWN, _periodogram, direction, total_turn
 from spyral_core.physics.gas import GasTarget
 from spyral_core.physics.motion import dense, motion_of, trajectory
 
@@ -72,13 +72,31 @@ def test_points_of_one_z_have_no_sense(n_points: int) -> None:
 
 
 def test_below_the_threshold_the_sense_is_not_believed() -> None:
-    """A forward track with a third of points that turn backward."""
-    forward = helix(math.radians(60), 0.6, 0.5)
-    backward = helix(math.radians(120), 0.6, 0.5)
-    backward[:, 2] += forward[-1, 2] - 500
-    mixed = sorted_by_z(np.concatenate([forward, backward[::3]]))
-    assert direction(mixed, 0.5) == FORWARD
-    assert direction(mixed, 0.95) == UNKNOWN
+    """Of seven steps between eighths of the track, five turn forward and two back."""
+    mean = np.cumsum([0.0, 0.5, 0.5, -0.2, 0.5, 0.5, -0.2, 0.5])
+    azimuth = np.repeat(mean, 20)
+    points = np.column_stack([60 * np.cos(azimuth), 60 * np.sin(azimuth), np.linspace(0, 100, 160)])
+    assert direction(points, 0.5) == direction(points, 0.7) == FORWARD
+    assert direction(points, 0.72) == UNKNOWN
+
+
+@pytest.mark.parametrize("turns", [-30.2, -3.0, -0.4, 0.1, 0.9, 7.3, 25.0])
+def test_the_turn_is_exact_for_a_helix_and_near_with_scatter(turns: float) -> None:
+    random = np.random.default_rng(3)
+    height = np.sort(np.append(random.random(600), [0.0, 1.0]))
+    azimuth = 2.0 + 2 * math.pi * turns * height
+    wrapped = np.arctan2(np.sin(azimuth), np.cos(azimuth))
+    assert total_turn(wrapped, height) == pytest.approx(2 * math.pi * turns, rel=1e-9)
+    assert total_turn(wrapped + random.normal(0, 0.2, 602), height) == pytest.approx(2 * math.pi * turns, abs=0.15)
+
+
+def test_the_periodogram_is_that_of_its_definition() -> None:
+    random = np.random.default_rng(8)
+    height, azimuth = np.sort(random.random(900)), random.uniform(-3, 3, 900)
+    chosen = slice(None, None, 3)
+    turns = math.pi * np.arange(-80, 81)
+    expected = np.abs(np.exp(1j * (azimuth[chosen, None] - turns * height[chosen, None])).sum(axis=0)) ** 2
+    np.testing.assert_allclose(_periodogram(azimuth, height), expected, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("seed", range(10))

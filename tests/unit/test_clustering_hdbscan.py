@@ -113,13 +113,19 @@ def naive_hdbscan(points: Floats, min_size: int, min_points: int, epsilon: float
         while node.parent is not None and node.birth > 0 and 1 / node.birth < epsilon:
             node = node.parent  # noqa: PLW2901
         chosen.append(id(node))
-    furthest = max(epsilon, 3 * float(np.median(1 / fall_off))) if id(root) in chosen else np.inf
+    furthest = np.inf
+    if id(root) in chosen:
+        furthest = 3 * float(np.median(1 / fall_off))
+        if epsilon > 0:
+            furthest = float(np.clip(furthest, epsilon, 3 * epsilon))
+        if np.sum(fall_off >= 1 / furthest) < min_size:
+            return [-1] * len(points)
     labels = []
     for point in range(len(points)):
         at = owner[point]
         while at is not None and id(at) not in chosen:
             at = at.parent
-        labels.append(-1 if at is None or 1 / fall_off[point] > furthest else id(at))
+        labels.append(-1 if at is None or fall_off[point] < 1 / furthest else id(at))
     return named_by_first(np.array(labels))
 
 
@@ -186,7 +192,7 @@ def test_two_tracks_are_two_clusters_and_far_points_noise() -> None:
 
 def test_a_track_of_widely_spaced_points_stays_whole() -> None:
     steps = np.arange(40.0)
-    track = np.column_stack([6 * steps, 0 * steps, 17 * steps])
+    track = np.column_stack([6 * steps, 0 * steps, 12 * steps])
     far = np.array([[-300.0, 200.0, 300.0], [200.0, -250.0, 500.0]])
     points = np.concatenate([track, far])
     order = np.lexsort(points.T)
@@ -194,6 +200,13 @@ def test_a_track_of_widely_spaced_points_stays_whole() -> None:
     labels[order] = hdbscan(np.ascontiguousarray(points[order]), 10, 3, 10.0)
     assert (labels[:40] == 0).all()
     assert (labels[40:] == -1).all()
+
+
+@pytest.mark.parametrize("n_points", [50, 100, 400])
+def test_a_cloud_of_noise_is_no_cluster(n_points: int) -> None:
+    for seed in range(10):
+        points = np.random.default_rng(seed).uniform([-270, -270, 0], [270, 270, 580], (n_points, 3))
+        assert (hdbscan(sorted_by_z(points), max(n_points // 20, 10), 3, 10.0) == -1).all()
 
 
 def test_epsilon_keeps_whole_what_is_nearer() -> None:

@@ -1,0 +1,92 @@
+"""Pieces of one smooth curve are one particle; two particles of one vertex are not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from spyral_core.clustering.smooth_join import _helix_misfit, _nearest_pair, smooth_join
+
+
+def helix(radius: float, start: float, turn: float, polar: float, n: int, seed: int = 0) -> np.ndarray:
+    """Points (n, 3) [mm] of a helix that begins on the beam axis at z = 500 mm, scattered by 1.5 mm."""
+    generator = np.random.default_rng(seed)
+    phi = np.linspace(0, turn, n)
+    x, y = radius * np.sin(phi), radius * (1 - np.cos(phi))
+    z = 500 + radius * phi / math.tan(polar)
+    across = np.column_stack([np.cos(start) * x - np.sin(start) * y, np.sin(start) * x + np.cos(start) * y])
+    return np.column_stack([across, z]) + generator.normal(scale=1.5, size=(n, 3))
+
+
+def joined(pieces: list[np.ndarray], charges: list[float]) -> list[int]:
+    """The label that each piece has after joining."""
+    points = np.vstack(pieces)
+    labels = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
+    charge = np.repeat(charges, [len(piece) for piece in pieces])
+    order = np.argsort(points[:, 2], kind="stable")
+    found = np.empty(len(points), dtype=int)
+    found[order] = smooth_join(points[order], charge[order], labels[order], 80.0, 4.0)
+    return [int(np.unique(found[labels == k]).item()) for k in range(len(pieces))]
+
+
+@pytest.mark.parametrize("polar", [0.15, 0.9, 1.5, 1.7, 2.6])
+def test_a_broken_track_becomes_whole(polar: float) -> None:
+    track = helix(300.0 * math.sin(polar), 0.3, 0.9, polar, 90)
+    pieces = [track[8:25], track[33:52], track[60:75], track[80:90]]
+    assert len(set(joined(pieces, [200.0, 180, 220, 260]))) == 1
+
+
+def test_a_gap_that_is_too_wide_stays() -> None:
+    track = helix(400.0, 0.3, 0.9, 1.3, 90)
+    assert len(set(joined([track[:20], track[60:]], [1.0, 1.0]))) == 2
+
+
+def test_ejectile_and_residue_stay_apart() -> None:
+    """Back to back across the beam, the one at 60°, the other at 6°."""
+    ejectile = helix(300.0, 0.3, 0.8, 1.05, 80, seed=1)[6:]
+    residue = helix(60.0, 0.3 + math.pi, 1.0, 0.1, 60, seed=2)[6:]
+    assert len(set(joined([ejectile, residue], [1.0, 1.0]))) == 2
+
+
+def test_forward_and_backward_track_of_one_vertex_stay_apart() -> None:
+    pieces = [helix(200.0, 0.3, 0.8, polar, 80, seed=3)[6:] for polar in (1.0, 2.0)]
+    pieces[1][:, :2] *= -1
+    assert len(set(joined(pieces, [1.0, 1.0]))) == 2
+
+
+def test_pieces_of_very_different_charge_stay_apart() -> None:
+    track = helix(300.0, 0.3, 0.9, 1.2, 90)
+    assert len(set(joined([track[:40], track[45:]], [1.0, 9.0]))) == 2
+
+
+def test_parallel_tracks_stay_apart() -> None:
+    track = helix(300.0, 0.3, 0.9, 1.2, 60)
+    assert len(set(joined([track, track + np.array([0, 0, 30.0])], [1.0, 1.0]))) == 2
+
+
+def test_the_order_of_clusters_does_not_matter() -> None:
+    track = helix(300.0, 0.3, 0.9, 1.2, 90)
+    other = helix(60.0, 3.0, 1.0, 0.2, 50)
+    pieces = [track[8:25], other, track[33:52], track[60:75]]
+    one = joined(pieces, [1.0, 1, 1, 1])
+    turned = joined(pieces[::-1], [1.0, 1, 1, 1])[::-1]
+    assert [[a == b for a in one] for b in one] == [[a == b for a in turned] for b in turned]
+
+
+def test_the_nearest_pair_is_the_nearest_of_all() -> None:
+    points = np.random.default_rng(4).uniform(size=(60, 3)) * 100
+    first, second = np.arange(0, 60, 2), np.arange(1, 60, 2)
+    at, opposite, gap = _nearest_pair(points, first, second)
+    twin = cdist(points[first], points[second])
+    assert gap == pytest.approx(twin.min())
+    assert np.linalg.norm(points[at] - points[opposite]) == pytest.approx(gap)
+
+
+def test_the_misfit_is_the_scatter_about_the_helix() -> None:
+    track = helix(300.0, 0.3, 0.9, 1.0, 400, seed=6)
+    misfit = _helix_misfit(track, np.arange(200), np.arange(200, 400))
+    # 1.5 mm across; along the beam 1.5 mm, and 1.5 mm of path times the slope
+    assert misfit == pytest.approx(1.5 * math.hypot(1, 1 / math.tan(1.0)), rel=0.1)

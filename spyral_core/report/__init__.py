@@ -1,1 +1,1 @@
-"""Figures and pages."""
+"""The report: one page, its figures and its numbers."""

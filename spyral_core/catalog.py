@@ -17,7 +17,9 @@ class Stage:
 
     `parameters` are the configuration keys that can change its numbers, and all that its code gets to see. `inputs`
     and `output` are names of `paths.PATTERNS`; `tables` are those of the output file. `extra` are further outputs of
-    one table each. An event-wise stage also writes its rejected events.
+    one table each. An event-wise stage also writes its rejected events. `files` are further inputs that the
+    configuration names: the input's name → the key that holds its path. `ignored` are keys inside `parameters` that
+    change nothing in what the stage makes of one run (and one gate).
     """
 
     name: str
@@ -28,6 +30,8 @@ class Stage:
     tables: tuple[Table, ...]
     extra: dict[str, Table] = field(default_factory=dict)
     eventwise: bool = True
+    files: dict[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
 
 _DRIFT = tuple(
@@ -41,6 +45,8 @@ _DRIFT = tuple(
     )
 )
 
+_PAD_TABLES = ("time_correction", "gain_correction", "electronics")
+
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
@@ -53,6 +59,8 @@ STAGES: dict[str, Stage] = {
             (),
             extra={"truth": tables.TRUTH},
             eventwise=False,
+            files={"gas": "simulate.gas"},
+            ignored=("simulate.runs",),
         ),
         Stage(
             "survey",
@@ -62,6 +70,7 @@ STAGES: dict[str, Stage] = {
             "survey",
             (tables.SURVEY,),
             eventwise=False,
+            files={"electronics": "pads.electronics"},
         ),
         Stage(
             "pointcloud",
@@ -71,6 +80,10 @@ STAGES: dict[str, Stage] = {
             "pointcloud",
             (tables.POINTCLOUD_EVENTS, tables.POINTS),
             extra={"scalers": tables.SCALERS},
+            files={
+                "garfield": "detector.garfield_file",
+                **{name: f"pads.{name}" for name in ("geometry", "scale", *_PAD_TABLES)},
+            },
         ),
         Stage(
             "cluster",
@@ -89,6 +102,9 @@ STAGES: dict[str, Stage] = {
                 "max_rejected_share",
                 "detector.magnetic_field",
                 "detector.beam_region_radius",
+                "detector.detector_length",
+                "detector.micromegas_time_bucket",
+                "detector.window_time_bucket",
             ),
             ("cluster",),
             "estimate",
@@ -111,6 +127,26 @@ STAGES: dict[str, Stage] = {
             ("cluster", "estimate"),
             "solver",
             (tables.SOLUTIONS,),
+            files={"gas": "solver.gas"},
+            ignored=("solver.gates",),
+        ),
+        Stage(
+            "report",
+            "spyral_core.report.build",
+            (
+                "reaction",
+                "detector",
+                "solver",
+                "simulate",
+                "pads.geometry",
+                "pads.geometry_holds",
+                "max_rejected_share",
+            ),
+            (),
+            "report",
+            (),
+            eventwise=False,
+            ignored=("simulate.runs",),
         ),
     )
 }

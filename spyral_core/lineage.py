@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spyral_core import __version__
 from spyral_core.catalog import Stage
 from spyral_core.closure import closure_code
 from spyral_core.errors import ConfigurationError
@@ -74,7 +75,7 @@ def versions() -> dict[str, str]:
     found = {name: importlib.metadata.version(name) for name in _VERSIONS}
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
-        "spyral-core": importlib.metadata.version("spyral-core"),
+        "spyral-core": __version__,
         **found,
     }
 

@@ -102,8 +102,8 @@ class _Worker:
 
     def __call__(
         self, span: tuple[int, int]
-    ) -> tuple[dict[str, list[store.Columns]], list[tuple[int, int, str]], dict[str, int]]:
-        pieces: dict[str, list[store.Columns]] = {table.name: [] for table in self._tables}
+    ) -> tuple[list[Mapping[str, store.Columns]], list[tuple[int, int, str]], dict[str, int]]:
+        pieces: list[Mapping[str, store.Columns]] = []
         rejected: list[tuple[int, int, str]] = []
         counts: dict[str, int] = {}
         for index in range(*span):
@@ -123,8 +123,7 @@ class _Worker:
             except Exception as error:  # one bad event is a row, not a crash
                 rejected.append((number, -1, f"{type(error).__name__}: {error}"))
                 continue
-            for name, columns in checked.items():
-                pieces[name].append(columns)
+            pieces.append(checked)
             rejected.extend((number, cluster, reason) for cluster, reason in product.rejected)
             for name, count in product.counts.items():
                 counts[name] = counts.get(name, 0) + count
@@ -242,9 +241,9 @@ def run_stage(
         for span, (pieces, refused, counted) in zip(
             ranges, ordered_map(_work, ranges, workers, _start_worker, (job,)), strict=True
         ):
-            for name, columns in pieces.items():
-                for piece in columns:
-                    sink.append(name, piece)
+            for piece in pieces:  # one event at a time: the file must not depend on the ranges
+                for name, columns in piece.items():
+                    sink.append(name, columns)
             rejected.extend(refused)
             for name, count in counted.items():
                 counts[name] = counts.get(name, 0) + count
@@ -252,11 +251,11 @@ def run_stage(
         _check_share(stage, run, n_events, rejected, parameters["max_rejected_share"])
         for name, table in stage.extra.items():
             store.write_parquet(outputs[name], table, module.extra(inputs, namespace(parameters)), made_by, counts)
-        columns = list(zip(*rejected, strict=True)) or [(), (), ()]
+        refusals = list(zip(*rejected, strict=True)) or [(), (), ()]
         store.write_parquet(
             outputs["rejected"],
             tables.REJECTED,
-            dict(zip(tables.REJECTED.names, columns, strict=True)),
+            dict(zip(tables.REJECTED.names, refusals, strict=True)),
             made_by,
             counts,
         )

@@ -256,7 +256,13 @@ class Reaction(Section):
     projectile: tuple[int, int] = parameter(..., "Z, A", "the beam")
     target: tuple[int, int] = parameter(..., "Z, A", "the struck nucleus of the gas")
     ejectile: tuple[int, int] = parameter(..., "Z, A", "the particle that is measured")
-    beam_energy: Real = parameter(..., "MeV", "kinetic energy of the beam at the reaction", gt=0, le=1e6)
+    beam_energy: Real = parameter(
+        ...,
+        "MeV",
+        "kinetic energy of the beam at the window; the solver's gas slows it down up to the vertex",
+        gt=0,
+        le=1e6,
+    )
     residual_excitation: Real = parameter(0.0, "MeV", "excitation energy of the fourth nucleus", ge=0, le=1000)
 
 

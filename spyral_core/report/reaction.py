@@ -21,8 +21,8 @@ Nucleus = tuple[int, int]
 class Reaction:
     """Beam, target, ejectile and residual as (Z, A), beam energy [MeV], excitation of the residual [MeV].
 
-    With a `stopping` table of the beam, `beam_energy` is that at the window and falls along z up to `length` [mm];
-    without, it is that at the reaction, wherever it is.
+    `beam_energy` is that at the window. With a `stopping` table of the beam it falls along z up to `length` [mm];
+    without, it stays the same.
     """
 
     projectile: Nucleus
@@ -101,7 +101,7 @@ class Reaction:
 
 
 def reaction_of(parameters: Mapping[str, Any]) -> Reaction | None:
-    """The configured reaction; else that of the simulation, its beam slowed down by the gas; else None.
+    """The configured reaction; else that of the simulation; else None. The beam is slowed down by the gas, if known.
 
     ValueError if a nucleus of it does not exist, ConfigurationError if the gas cannot be read.
     """
@@ -110,9 +110,8 @@ def reaction_of(parameters: Mapping[str, Any]) -> Reaction | None:
     if not values:
         return None
     projectile, target, ejectile = ((int(n[0]), int(n[1])) for n in (values[k] for k in _NUCLEI))
-    stopping = None
-    if not given and simulated:
-        stopping = load_gas(simulated["gas"]).stopping(*projectile)
+    gas = (parameters.get("solver") or {}).get("gas") if given else (simulated or {}).get("gas")
+    stopping = load_gas(gas).stopping(*projectile) if gas else None
     reaction = Reaction(
         projectile,
         target,

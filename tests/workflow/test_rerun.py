@@ -70,16 +70,16 @@ def test_nothing_when_the_configuration_says_the_same_in_other_words(workspace: 
     ("change", "expected"),
     [
         ({"cluster": {"min_cloud_size": 51}}, jobs(*AFTER["cluster"])),
-        ({"cluster": {"hdbscan": {"min_points": 4}}}, jobs(*AFTER["cluster"])),
-        ({"estimate": {"smoothing_factor": 90.0}}, jobs(*AFTER["estimate"])),
+        pytest.param({"cluster": {"hdbscan": {"min_points": 4}}}, jobs(*AFTER["cluster"]), marks=pytest.mark.slow),
+        pytest.param({"estimate": {"smoothing_factor": 90.0}}, jobs(*AFTER["estimate"]), marks=pytest.mark.slow),
         ({"solver": {"ic_min_val": 501.0}}, jobs("solve")),
         ({"solver": {"gas": "inputs/simulated_gas.json"}}, jobs("solve")),
         ({"detector": {"magnetic_field": 2.8}}, jobs(*AFTER["estimate"])),
-        ({"get": {"peak_threshold": 41.0}}, jobs(*AFTER["survey"])),
-        ({"simulate": {"seed": 2}}, jobs(*AFTER["simulate"])),
-        ({"simulate": {"runs": 3}}, {}),
+        pytest.param({"get": {"peak_threshold": 41.0}}, jobs(*AFTER["survey"]), marks=pytest.mark.slow),
+        pytest.param({"simulate": {"seed": 2}}, jobs(*AFTER["simulate"]), marks=pytest.mark.slow),
+        pytest.param({"simulate": {"runs": 3}}, {}, marks=pytest.mark.slow),
         ({"simulate": {"runs": 3}, "runs": "1-3"}, jobs(*AFTER["simulate"], runs=1)),
-        ({"reaction": {"beam_energy": 180.0}}, jobs()),
+        pytest.param({"reaction": {"beam_energy": 180.0}}, jobs(), marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -119,6 +119,7 @@ def module_file(project: Path, name: str) -> Path:
     return project.joinpath(*STAGES[name].module.split(".")).with_suffix(".py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", list(AFTER))
 def test_a_stage_and_what_follows_when_its_code_changes(workspace: Workspace, stage: str) -> None:
     path = module_file(workspace.project, stage)

@@ -1,0 +1,230 @@
+"""`python -m spyral_core <command>`: arguments to stages, errors to exit codes.
+
+0 done; 1 data unusable (one line: file, event, reason); 2 configuration or arguments wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from spyral_core import inputs, paths, runs
+from spyral_core.catalog import STAGES, Stage
+from spyral_core.config import Configuration, canonical, load
+from spyral_core.config.analysis import Running
+from spyral_core.errors import ConfigurationError, DataError
+
+DONE, DATA_UNUSABLE, CONFIGURATION_WRONG = 0, 1, 2
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    # Before numpy and polars are loaded: sums over threads may differ from machine to machine.
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    signal.signal(signal.SIGTERM, _stop)
+    options = _parser().parse_args(arguments)
+    try:
+        command = _COMMANDS.get(options.command, _stage)
+        return command(options)
+    except ConfigurationError as error:
+        print(f"configuration: {error}", file=sys.stderr)
+        return CONFIGURATION_WRONG
+    except DataError as error:
+        print(f"data: {error}", file=sys.stderr)
+    except MemoryError as error:
+        print(f"out of memory: give the job more memory or fewer threads: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return DATA_UNUSABLE
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """Leave through every `finally`, so that temporary files vanish."""
+    print("terminated", file=sys.stderr)
+    raise SystemExit(128 + number)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a stage is asked to do, whichever way it was said."""
+
+    parameters: dict[str, Any]
+    results: Path
+    traces: Path
+    configuration: Configuration | None
+
+
+def _request(stage: Stage, options: argparse.Namespace) -> Request:
+    """From `--config`, or from `--parameters`, `--results` and `--traces`."""
+    if options.config is not None:
+        if options.results is not None or options.traces is not None:
+            raise ConfigurationError(
+                "--results and --traces go with --parameters; with --config they stand in the file"
+            )
+        configuration = load(options.config)
+        results = Path(configuration.results)
+        return Request(
+            parameters=json.loads(canonical(configuration, stage.parameters, stage.ignored)),
+            results=results,
+            traces=Path(configuration.traces) if configuration.traces else results / "traces",
+            configuration=configuration,
+        )
+    if options.results is None:
+        raise ConfigurationError("--parameters needs --results")
+    return Request(
+        parameters=_parameters(stage, options.parameters),
+        results=options.results,
+        traces=options.traces or options.results / "traces",
+        configuration=None,
+    )
+
+
+def _parameters(stage: Stage, text: str) -> dict[str, Any]:
+    """The stage's parameters from their JSON text, with every key that the stage needs."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"--parameters: is not JSON: {error}") from None
+    for key in stage.parameters:
+        try:
+            inputs.value_of(values, key)
+        except (KeyError, TypeError):
+            raise ConfigurationError(f"--parameters: stage {stage.name} needs the key {key}") from None
+    return dict(values)
+
+
+def _stage(options: argparse.Namespace) -> int:
+    """One stage over one run."""
+    stage = STAGES[options.command]
+    request = _request(stage, options)
+    _check_section(stage, request.parameters)
+    gate = getattr(options, "gate", None)
+    inputs.configured(stage, request.parameters, gate)  # a missing file is said before anything is compiled
+
+    from spyral_core import job, warmup
+
+    running = request.configuration.running if request.configuration else Running()
+    warmup.ensure()
+    job.run_job(
+        stage,
+        options.run,
+        request.parameters,
+        request.results,
+        request.traces,
+        gate,
+        options.threads,
+        options.chunk_events or running.chunk_events,
+    )
+    return DONE
+
+
+def _check_section(stage: Stage, parameters: dict[str, Any]) -> None:
+    """A section that may be null must be there for the stage that lives on it."""
+    section = {"simulate": "simulate", "solve": "solver"}.get(stage.name)
+    if section and parameters[section] is None:
+        raise ConfigurationError(f"{section}: is null, so there is nothing to {stage.name}")
+
+
+def _report(options: argparse.Namespace) -> int:
+    """The report page of some runs."""
+    stage = STAGES["report"]
+    request = _request(stage, options)
+    if options.runs is not None:
+        wanted = runs.parse(options.runs)
+    elif request.configuration is not None:
+        configuration = request.configuration
+        simulated = configuration.simulate.runs if configuration.simulate else None
+        wanted, _ = runs.select(configuration.runs, configuration.skip_runs, simulated, request.traces)
+    else:
+        raise ConfigurationError("report: --parameters needs --runs")
+    import_module(stage.module).build_report(request.parameters, request.results, wanted)
+    if options.partial:  # older than every product, so that the workflow makes it again (to Snakemake 0 is no time)
+        os.utime(paths.product(request.results, "report"), (1, 1))
+    return DONE
+
+
+def _document(options: argparse.Namespace) -> int:
+    """The files that are generated from the configuration models."""
+    from spyral_core.config import document
+
+    act = document.check if options.check else document.write
+    return act(Path.cwd())
+
+
+def _lineage(options: argparse.Namespace) -> int:
+    """What made a file."""
+    from spyral_core import store
+
+    if not options.file.is_file():
+        raise DataError(f"{options.file}: no such file")
+    made_by = store.read_lineage(options.file)
+    if made_by is None:
+        raise DataError(f"{options.file}: carries no lineage; it was not made by spyral_core")
+    print(json.dumps(made_by, indent=2, sort_keys=True))
+    return DONE
+
+
+def _compile(_: argparse.Namespace) -> int:
+    """Compile every kernel into the cache."""
+    from spyral_core import warmup
+
+    warmup.ensure()
+    return DONE
+
+
+_COMMANDS = {"report": _report, "document": _document, "lineage": _lineage, "compile": _compile}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m spyral_core", description="AT-TPC traces to fitted tracks.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    source = argparse.ArgumentParser(add_help=False)
+    either = source.add_mutually_exclusive_group(required=True)
+    either.add_argument("--config", type=Path, metavar="FILE", help="configuration file (YAML)")
+    either.add_argument("--parameters", metavar="JSON", help="just the stage's parameters, as the workflow gives them")
+    source.add_argument("--results", type=Path, metavar="DIR", help="with --parameters: folder of all products")
+    source.add_argument("--traces", type=Path, metavar="DIR", help="with --parameters: folder of run_XXXX.h5")
+    for stage in STAGES.values():
+        if stage.name == "report":
+            continue
+        command = commands.add_parser(stage.name, parents=[source], help=f"stage {stage.name} of one run")
+        command.add_argument("--run", type=_positive, required=True, metavar="N", help="run number")
+        command.add_argument("--threads", type=_positive, default=1, metavar="N", help="worker processes")
+        command.add_argument("--chunk-events", type=_positive, metavar="N", help="events a worker takes at a time")
+        if stage.name == "solve":
+            command.add_argument("--gate", type=Path, required=True, metavar="FILE", help="particle gate (JSON)")
+    report = commands.add_parser("report", parents=[source], help="the report page")
+    report.add_argument("--runs", metavar="RUNS", help="`94-97, 99`; with --config by default those of the file")
+    report.add_argument("--partial", action="store_true", help="runs are missing: the workflow will make it again")
+    document = commands.add_parser("document", help="write config/README.md and the JSON schema from the models")
+    document.add_argument("--check", action="store_true", help="only say whether they are in step")
+    commands.add_parser("lineage", help="what made a file").add_argument("file", type=Path, metavar="FILE")
+    commands.add_parser("compile", help="compile every kernel once, before many jobs start")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value

@@ -1,0 +1,58 @@
+"""One stage over one run, given the folders: from names of products to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from spyral_core import inputs, paths
+from spyral_core.catalog import Stage
+from spyral_core.errors import DataError
+
+
+def run_job(
+    stage: Stage,
+    run: int,
+    parameters: Mapping[str, Any],
+    results: Path,
+    traces: Path,
+    gate: Path | None = None,
+    workers: int = 1,
+    chunk_events: int = 32,
+) -> None:
+    """Run a stage (not the report) over a run: its products under `results` to its products under `results`.
+
+    Raises ConfigurationError and DataError.
+    """
+    sources = {
+        name: paths.trace_file(traces, run) if name == "traces" else paths.product(results, name, run)
+        for name in stage.inputs
+    }
+    sources |= inputs.configured(stage, parameters, gate)
+    if "traces" in sources:
+        _check_traces(sources["traces"])
+    gate_name = gate.stem if gate else None
+    outputs = {role: paths.product(results, name, run, gate_name) for role, name in products(stage).items()}
+    if stage.eventwise:
+        from spyral_core.runner import run_stage
+
+        run_stage(stage, run, dict(parameters), sources, outputs, workers, chunk_events)
+    else:
+        import_module(stage.module).run(stage, run, dict(parameters), sources, outputs, workers, chunk_events)
+
+
+def _check_traces(path: Path) -> None:
+    """DataError if a trace file holds no events: an empty run is never what was meant."""
+    from spyral_core.traces.file import open_traces
+
+    with open_traces(path) as file:
+        if not len(file.numbers):
+            raise DataError(f"{path}: holds no events: leave the run out with `skip_runs`, or merge it again")
+
+
+def products(stage: Stage) -> dict[str, str]:
+    """What a stage writes of a run: role → name of `paths.PATTERNS`."""
+    rejected = {"rejected": f"{stage.output}_rejected"} if stage.eventwise else {}
+    return {"output": stage.output, **rejected, **{name: name for name in stage.extra}}

@@ -1,0 +1,25 @@
+rule cluster:
+    """Find the tracks in a run's point clouds: clusters, joined, cleaned, with their direction."""
+    input:
+        **sources("cluster"),
+    output:
+        **products("cluster"),
+    log:
+        per_run("cluster", "log"),
+    benchmark:
+        per_run("cluster", "tsv")
+    conda:
+        "../../envs/environment.yaml"
+    threads: WORKERS
+    resources:
+        mem_mb=memory(1500, per_worker=500, per_input=1),
+        runtime=minutes(30, per_gigabyte=240),
+        chunk_events=CHUNK_EVENTS,
+    params:
+        parameters=parameters("cluster"),
+        fingerprint=fingerprint("cluster"),
+        results=results_folder,
+    shell:
+        "spyral_core cluster --run {wildcards.run} --parameters {params.parameters:q}"
+        " --results {params.results:q}"
+        " --threads {threads} --chunk-events {resources.chunk_events} > {log:q} 2>&1"

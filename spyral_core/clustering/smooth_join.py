@@ -63,7 +63,8 @@ def misfit(points: Floats, charge: Floats, labels: Integers, one: int, other: in
     ratio = np.median(charge[first]) / max(np.median(charge[second]), 1e-9)
     if not 1 / _CHARGE_RATIO < ratio < _CHARGE_RATIO:
         return math.inf
-    return _helix_misfit(points, first, second)
+    deviation: float = _helix_misfit(points, first, second)
+    return deviation
 
 
 @kernel
@@ -137,7 +138,7 @@ def _curve_apart(points: Floats, first: Integers, second: Integers) -> bool:
         chord = np.ptp((x * way_x + y * way_y) / length)
         side = way_x * (center_y - np.mean(y)) - way_y * (center_x - np.mean(x))
         bends[k] = math.copysign(min(chord, 2 * radius) ** 2 / (8 * radius), side) if radius > 0.0 else 0.0
-    return bends[0] * bends[1] < 0.0 and min(abs(bends[0]), abs(bends[1])) > _CLEAR_BEND
+    return bool(bends[0] * bends[1] < 0.0 and min(abs(bends[0]), abs(bends[1])) > _CLEAR_BEND)
 
 
 @kernel

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spyral_core.config.analysis import Configuration
+from spyral_core.config.files_document import FILES, files
 
 README = Path("config/README.md")
 SCHEMA = Path("workflow/schemas/config.schema.json")
@@ -134,7 +135,7 @@ def _number(value: float) -> str:
 
 def contents() -> dict[Path, str]:
     """The generated files: path from the repository's root → text."""
-    return {README: readme(), SCHEMA: json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"}
+    return {README: readme(), FILES: files(), SCHEMA: json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"}
 
 
 def write(root: Path) -> int:

@@ -17,6 +17,7 @@ Integers = NDArray[np.int64]
 _END_POINTS = 40  # points of a piece that face the other one
 _FEWEST = 5  # points of a piece with a direction
 _CHARGE_RATIO = 4.0  # charges of neighbouring pieces of one track differ by less: dE/dx changes slowly
+_BEAM_PADS = 20.0  # mm: radius of the pads that the point clouds leave out
 _CLEAR_BEND = 3.0  # mm of sagitta that the pads' scatter does not make
 _OVERLAP = 0.3  # share of the shorter piece that may lie beside the other one
 
@@ -25,9 +26,10 @@ _OVERLAP = 0.3  # share of the shorter piece that may lie beside the other one
 def smooth_join(points: Floats, charge: Floats, labels: Integers, max_gap: float, tolerance: float) -> Integers:
     """Labels (n,) after joining clusters of points (n, 3) [mm] with charges (n,) per pad area.
 
-    Two clusters are joined if they come nearer than `max_gap` mm and their facing ends lie, one after the other, on one
-    helix: a circle across the beam and z linear in the path along it, both to `tolerance` mm (root mean square). The
-    pair that fits best is joined first, and this is repeated until none is left: the order of clusters does not matter.
+    Two clusters are joined if they come nearer than `max_gap` mm, not over the beam pads, and their facing ends lie, one
+    after the other, on one helix: a circle across the beam and z linear in the path along it, both to `tolerance` mm
+    (root mean square). The pair that fits best is joined first, and this is repeated until none is left: the order of
+    clusters does not matter.
     """
     labels = labels.copy()
     n_labels = label_limit(labels)
@@ -57,7 +59,7 @@ def misfit(points: Floats, charge: Floats, labels: Integers, one: int, other: in
     if len(first) < _FEWEST or len(second) < _FEWEST:
         return math.inf
     at, opposite, gap = _nearest_pair(points, first, second)
-    if gap > max_gap:
+    if gap > max_gap or _crosses_beam(points[at], points[opposite]):
         return math.inf
     first, second = _facing(points, first, at), _facing(points, second, opposite)
     ratio = np.median(charge[first]) / max(np.median(charge[second]), 1e-9)
@@ -79,6 +81,15 @@ def _nearest_pair(points: Floats, first: Integers, second: Integers) -> tuple[in
             if square < best:
                 best, at, opposite = square, i, j
     return at, opposite, math.sqrt(best)
+
+
+@kernel
+def _crosses_beam(one: Floats, other: Floats) -> bool:
+    """Whether the way between two points leads over the beam pads: there two particles of one vertex part."""
+    way_x, way_y = other[0] - one[0], other[1] - one[1]
+    share = -(one[0] * way_x + one[1] * way_y) / max(way_x**2 + way_y**2, 1e-12)
+    share = min(max(share, 0.0), 1.0)
+    return bool(math.hypot(one[0] + share * way_x, one[1] + share * way_y) < _BEAM_PADS)
 
 
 @kernel

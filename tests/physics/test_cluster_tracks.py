@@ -167,7 +167,7 @@ def test_two_tracks_of_one_vertex_are_two_clusters() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_join_by_default_mends_tracks_and_spoils_none(sample: str) -> None:
-    joined, plain = measure(sample, 60), measure(sample, 60, continuity_join=None)
+    joined, plain = measure(sample, 60), measure(sample, 60, continuity_join=None, smooth_join=None)
 
     def good(result: tuple[Floats, Floats, Floats]) -> float:
         return float(np.mean((result[0] > 0.9) & (result[1] > 0.8)))

@@ -90,3 +90,11 @@ def test_the_misfit_is_the_scatter_about_the_helix() -> None:
     misfit = _helix_misfit(track, np.arange(200), np.arange(200, 400))
     # 1.5 mm across; along the beam 1.5 mm, and 1.5 mm of path times the slope
     assert misfit == pytest.approx(1.5 * math.hypot(1, 1 / math.tan(1.0)), rel=0.1)
+
+
+def test_pieces_on_both_sides_of_the_beam_pads_stay_apart() -> None:
+    track = helix(300.0, 0.3, 0.9, 1.2, 90) + np.array([-60.0, -20.0, 0.0])
+    rho = np.hypot(track[:, 0], track[:, 1])
+    nearest = int(rho.argmin())
+    assert rho[nearest] < 15
+    assert len(set(joined([track[: nearest - 6], track[nearest + 6 :]], [1.0, 1.0]))) == 2

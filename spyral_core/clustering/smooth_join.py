@@ -26,8 +26,8 @@ _OVERLAP = 0.3  # share of the shorter piece that may lie beside the other one
 def smooth_join(points: Floats, charge: Floats, labels: Integers, max_gap: float, tolerance: float) -> Integers:
     """Labels (n,) after joining clusters of points (n, 3) [mm] with charges (n,) per pad area.
 
-    Two clusters are joined if they come nearer than `max_gap` mm, not over the beam pads, and their facing ends lie, one
-    after the other, on one helix: a circle across the beam and z linear in the path along it, both to `tolerance` mm
+    Two clusters are joined if they come nearer than `max_gap` mm, not over the beam pads, and their facing ends lie,
+    one after the other, on one helix: a circle across the beam and z linear in the path along it, both to `tolerance` mm
     (root mean square). The pair that fits best is joined first, and this is repeated until none is left: the order of
     clusters does not matter.
     """

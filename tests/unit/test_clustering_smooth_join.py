@@ -34,7 +34,7 @@ def joined(pieces: list[np.ndarray], charges: list[float]) -> list[int]:
 
 @pytest.mark.parametrize("polar", [0.15, 0.9, 1.5, 1.7, 2.6])
 def test_a_broken_track_becomes_whole(polar: float) -> None:
-    track = helix(300.0 * math.sin(polar), 0.3, 0.9, polar, 90)
+    track = helix(300.0 * math.sin(polar), 0.3, 0.9, polar, 90) + np.array([40.0, 0.0, 0.0])
     pieces = [track[8:25], track[33:52], track[60:75], track[80:90]]
     assert len(set(joined(pieces, [200.0, 180, 220, 260]))) == 1
 

@@ -27,8 +27,8 @@ def smooth_join(points: Floats, charge: Floats, labels: Integers, max_gap: float
     """Labels (n,) after joining clusters of points (n, 3) [mm] with charges (n,) per pad area.
 
     Two clusters are joined if they come nearer than `max_gap` mm, not over the beam pads, and their facing ends lie,
-    one after the other, on one helix: a circle across the beam and z linear in the path along it, both to `tolerance` mm
-    (root mean square). The pair that fits best is joined first, and this is repeated until none is left: the order
+    one after the other, on one helix: a circle across the beam and z linear in the path along it, both to `tolerance`
+    mm (root mean square). The pair that fits best is joined first, and this is repeated until none is left: the order
     of clusters does not matter.
     """
     labels = labels.copy()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core.compiled import kernel
+from spyral_core.fitting.linear import solve_damped
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +21,8 @@ def fit_circle(x: Floats, y: Floats) -> tuple[float, float, float]:
     Returns centre x, y and radius in the units of the points. Collinear points give a circle of very large, finite
     radius; fewer than three points, or all of them in one place, give nan.
     """
-    return fit_weighted_circle(x, y, np.ones(len(x)))
+    circle: tuple[float, float, float] = fit_weighted_circle(x, y, np.ones(len(x)))
+    return circle
 
 
 @kernel
@@ -138,8 +140,8 @@ def _polish(u: Floats, v: Floats, share: Floats, start: tuple[float, float, floa
                     normal[row, column] += share[index] * slopes[row] * slopes[column]
         improved = False
         while damping < 1e8:
-            da, dphi, dd = _solve(normal, gradient, damping)
-            new = _sum_of_squares(u, v, share, a - da, phi - dphi, d - dd)
+            step = solve_damped(normal, gradient, damping)
+            new = _sum_of_squares(u, v, share, a - step[0], phi - step[1], d - step[2])
             if new <= best:
                 improved = True
                 break
@@ -147,25 +149,8 @@ def _polish(u: Floats, v: Floats, share: Floats, start: tuple[float, float, floa
         if not improved:
             break
         gain = best - new
-        a, phi, d, best = a - da, phi - dphi, d - dd, new
+        a, phi, d, best = a - step[0], phi - step[1], d - step[2], new
         damping = max(0.1 * damping, 1e-12)
         if gain <= 1e-13 * best or best < 1e-28:
             break
     return a, phi, d
-
-
-@kernel
-def _solve(normal: Floats, gradient: Floats, damping: float) -> tuple[float, float, float]:
-    """Solution of the damped normal equations by Cholesky's decomposition."""
-    scale = damping * (normal[0, 0] + normal[1, 1] + normal[2, 2]) / 3.0 + 1e-300
-    l00 = np.sqrt(normal[0, 0] + scale)
-    l10, l20 = normal[1, 0] / l00, normal[2, 0] / l00
-    l11 = np.sqrt(max(normal[1, 1] + scale - l10 * l10, 1e-300))
-    l21 = (normal[2, 1] - l20 * l10) / l11
-    l22 = np.sqrt(max(normal[2, 2] + scale - l20 * l20 - l21 * l21, 1e-300))
-    y0 = gradient[0] / l00
-    y1 = (gradient[1] - l10 * y0) / l11
-    y2 = (gradient[2] - l20 * y0 - l21 * y1) / l22
-    x2 = y2 / l22
-    x1 = (y1 - l21 * x2) / l11
-    return (y0 - l10 * x1 - l20 * x2) / l00, x1, x2

@@ -77,7 +77,8 @@ def charge_density(s: Floats, charge: Floats, first: float, last: float) -> floa
     n_bins = int((last - first) / BIN)
     inside = np.where((s >= first) & (s <= last), charge, 0.0)
     if n_bins - 2 < FEWEST_BINS:
-        return np.sum(inside) / max(last - first, 1.0)
+        plain: float = np.sum(inside) / max(last - first, 1.0)
+        return plain
     width = (last - first) / n_bins
     sums = np.zeros(n_bins)
     for i in range(len(s)):
@@ -86,4 +87,5 @@ def charge_density(s: Floats, charge: Floats, first: float, last: float) -> floa
             sums[place] += inside[i]
     inner = np.sort(sums[1:-1])
     cut = int(TRIMMED * len(inner))
-    return np.mean(inner[cut : len(inner) - cut]) / width
+    trimmed: float = np.sum(inner[cut : len(inner) - cut]) / (len(inner) - 2 * cut) / width
+    return trimmed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,9 @@ class Estimate:
     direction: int
 
 
+_VALUES = tuple(field.name for field in fields(Estimate) if field.name != "direction")
+
+
 def estimate_track(points: Floats, charge: Floats, scale: Floats, direction: int, settings: Settings) -> Estimate:
     """Estimate the track of a cluster of points (3, n) [mm], their charges and their pads' linear sizes (n,).
 
@@ -66,9 +69,12 @@ def estimate_track(points: Floats, charge: Floats, scale: Floats, direction: int
         settings.penalty,
         settings.magnetic_field,
     )
-    if not np.isfinite(values).all():
+    if not np.isfinite(values[:9]).all():
         raise RejectedEventError("no circle goes through the points: they are in one place, or in a line with the beam")
-    estimate = Estimate(*values.tolist(), direction=0 if values[6] <= 0.5 * np.pi else 1)
+    if not np.isfinite(values).all():
+        raise RejectedEventError("no two points lie on the first half turn of the track: its energy loss is unknown")
+    named = dict(zip(_VALUES, values.tolist(), strict=True))
+    estimate = Estimate(**named, direction=0 if named["polar"] <= 0.5 * np.pi else 1)
     length = settings.volume.last_z
     if not -length <= estimate.vertex_z <= 2.0 * length:
         raise RejectedEventError(f"the vertex is far outside of the detector: z = {estimate.vertex_z:.0f} mm")

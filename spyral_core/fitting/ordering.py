@@ -1,8 +1,8 @@
 """The order of a cluster's points along the particle's path.
 
 No single rule is right for all tracks, so there are several: along z (steep tracks), by azimuth around the circle's
-centre (flat tracks of less than a turn), by azimuth unwrapped along z (several turns), and from neighbour to neighbour
-(flat tracks of several turns). The right one is a short way through all points.
+centre (flat tracks of less than a turn), by azimuth unwrapped along z (several turns), and inwards turn by turn (flat
+tracks of several turns). The right one is a short way through all points.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core.compiled import kernel
-from spyral_core.fitting.circle import fit_circle
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-N_ORDERS = 4
+N_ORDERS = 5
 _REMEMBERED = 7  # points whose mean azimuth predicts the next one's
-_NEAR = 12.0  # mm; a point without a neighbour in this distance is no end of a track
+_SECTORS = 18
+_LAP_GAP = 6.0  # mm; a larger step inwards parts two turns of a coil
+_LAP_POINTS = 3  # fewer points are no turn
 
 
 @kernel
-def path_orders(x: Floats, y: Floats, z: Floats) -> Integers:
+def path_orders(x: Floats, y: Floats, z: Floats, centre_x: float, centre_y: float) -> Integers:
     """Orders (N_ORDERS, n) of points (n,) [mm] along a helical track, the most likely one first.
 
-    Each may run either way. Points in equal places keep their order.
+    The centre is that of the circle through all points. Each order may run either way. Points in equal places keep
+    their order.
     """
     n = len(x)
     orders = np.empty((N_ORDERS, n), np.int64)
     by_z = np.argsort(z, kind="mergesort")
-    centre_x, centre_y, radius = fit_circle(x, y)
-    if not np.isfinite(radius):
-        centre_x, centre_y = np.mean(x), np.mean(y)
     azimuth = np.arctan2(y - centre_y, x - centre_x)
     orders[0] = by_z
     orders[1] = np.argsort(unwrapped_azimuth(azimuth, by_z), kind="mergesort")
     orders[2] = np.argsort(cut_azimuth(azimuth, 0), kind="mergesort")
     orders[3] = np.argsort(cut_azimuth(azimuth, 1), kind="mergesort")
+    orders[4] = coil_order(x, y, centre_x, centre_y)
     lengths = np.empty(N_ORDERS)
     for k in range(N_ORDERS):
         lengths[k] = tour_length(x, y, z, orders[k])
@@ -46,13 +46,12 @@ def path_orders(x: Floats, y: Floats, z: Floats) -> Integers:
 
 @kernel
 def tour_length(x: Floats, y: Floats, z: Floats, order: Integers) -> float:
-    """Length [mm] of the way through the points in an order, the longest tenth of its steps left out."""
-    steps = np.empty(len(order) - 1)
-    for k in range(len(steps)):
+    """Length [mm] of the way through the points in an order."""
+    length = 0.0
+    for k in range(len(order) - 1):
         i, j = order[k], order[k + 1]
-        steps[k] = np.sqrt((x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 + (z[j] - z[i]) ** 2)
-    steps.sort()
-    return np.sum(steps[: max(len(steps) - len(steps) // 10, 1)])
+        length += np.sqrt((x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 + (z[j] - z[i]) ** 2)
+    return length
 
 
 @kernel
@@ -84,52 +83,24 @@ def unwrapped_azimuth(azimuth: Floats, order: Integers) -> Floats:
 
 
 @kernel
-def neighbour_order(x: Floats, y: Floats, z: Floats) -> Integers:
-    """Order (n,) by the distance from one end of the track, measured along the points themselves.
+def coil_order(x: Floats, y: Floats, centre_x: float, centre_y: float) -> Integers:
+    """Order (n,) of the points of a flat coil around a centre [mm]: a particle that slows down spirals inwards.
 
-    Distance is the least sum of squared hops from point to point, which prefers many small ones and so keeps to the
-    track where other turns are near. The end is the point farthest from the one nearest to the beam axis.
+    It comes from the beam axis and turns counter-clockwise. So in each sector around the centre, counted from the axis
+    on, the outermost group of points belongs to the first turn, the next one inwards to the second, and so on.
     """
-    near_axis, least = 0, np.inf
-    for i in range(len(x)):
-        square = x[i] ** 2 + y[i] ** 2
-        if square < least and _has_neighbours(x, y, z, i):
-            near_axis, least = i, square
-    away = hop_distances(x, y, z, near_axis)
-    end, most = near_axis, -1.0
-    for i in range(len(x)):
-        if away[i] > most and _has_neighbours(x, y, z, i):
-            end, most = i, away[i]
-    return np.argsort(hop_distances(x, y, z, end), kind="mergesort")
-
-
-@kernel
-def _has_neighbours(x: Floats, y: Floats, z: Floats, i: int) -> bool:
-    """Whether two other points are near."""
-    found = 0
-    for j in range(len(x)):
-        if j != i and (x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 + (z[j] - z[i]) ** 2 < _NEAR * _NEAR:
-            found += 1
-            if found == 2:
-                return True
-    return False
-
-
-@kernel
-def hop_distances(x: Floats, y: Floats, z: Floats, source: int) -> Floats:
-    """Least sums of squared hops (n,) [mm²] from one point to each (Dijkstra's algorithm on the complete graph)."""
-    n = len(x)
-    distance = np.full(n, np.inf)
-    distance[source] = 0.0
-    done = np.zeros(n, np.bool_)
-    for _ in range(n):
-        nearest, least = -1, np.inf
-        for j in range(n):
-            if not done[j] and distance[j] < least:
-                nearest, least = j, distance[j]
-        done[nearest] = True
-        for j in range(n):
-            if not done[j]:
-                hop = (x[j] - x[nearest]) ** 2 + (y[j] - y[nearest]) ** 2 + (z[j] - z[nearest]) ** 2
-                distance[j] = min(distance[j], least + hop)
-    return distance
+    azimuth = (np.arctan2(y - centre_y, x - centre_x) - np.arctan2(-centre_y, -centre_x)) % (2.0 * np.pi)
+    sector = np.minimum((azimuth * (_SECTORS / (2.0 * np.pi))).astype(np.int64), _SECTORS - 1)
+    radius = np.hypot(x - centre_x, y - centre_y)
+    inwards = np.argsort(-radius, kind="mergesort")
+    turn = azimuth.copy()
+    for k in range(_SECTORS):
+        members = inwards[sector[inwards] == k]
+        lap, first = 0, 0
+        for j in range(1, len(members) + 1):
+            if j == len(members) or radius[members[j - 1]] - radius[members[j]] > _LAP_GAP:
+                turn[members[first:j]] += 2.0 * np.pi * lap
+                if j - first >= _LAP_POINTS:
+                    lap += 1
+                first = j
+    return np.argsort(turn, kind="mergesort")

@@ -31,8 +31,10 @@ def turned(s: float, w: float) -> tuple[float, float, float]:
     if v < STOPPED:
         last = (1.0 - STOPPED) / w
         whole, slope, by_w = turned_before_stop(last, w)
-        return whole + (s - last) * slope, slope, by_w
-    return turned_before_stop(s, w)
+        whole += (s - last) * slope
+    else:
+        whole, slope, by_w = turned_before_stop(s, w)
+    return whole, slope, by_w
 
 
 @kernel
@@ -60,7 +62,7 @@ def nodes_for(first: float, last: float, parameters: Floats) -> Floats:
     step = (last - first) / n_steps
     before = int(np.ceil(-first / step))
     after = int(np.ceil(last / step))
-    return step * np.arange(-before, after + 1)
+    return step * np.arange(-before, after + 1).astype(np.float64)
 
 
 @kernel
@@ -102,7 +104,7 @@ def trace_curve(s: Floats, parameters: Floats, reference: Floats) -> Floats:
 def _slopes(s: float, parameters: Floats, slopes: Floats) -> float:
     """Fill d/ds of x, y and of their derivatives by φ₀, κ₀, w (8,); returns the azimuth."""
     whole, _, by_w = turned(s, parameters[3])
-    azimuth = parameters[1] + parameters[2] * whole
+    azimuth: float = parameters[1] + parameters[2] * whole
     cosine, sine = np.cos(azimuth), np.sin(azimuth)
     slopes[0], slopes[1] = cosine, sine
     slopes[2], slopes[3], slopes[4] = -sine, -sine * whole, -sine * parameters[2] * by_w

@@ -11,8 +11,9 @@ from spyral_core.fitting.spiral import nodes_for, trace_curve
 
 Floats = NDArray[np.float64]
 
-GROWTH = 0.01  # a point's σ grows by this share of the path: scattering, and the model's own shortcomings
+SPREAD = 0.01  # a point's σ grows by this share of the path: scattering, and the model's own shortcomings
 OUTLIER = 4.0  # σ at which a point has lost three quarters of its weight
+FARTHEST = 1.05  # share of the range at which the curve ends; a little over 1, as the exponent is approximate
 MOST_STEPS = 25
 SMALLEST_CURVATURE = 1e-5  # 1/mm
 BEFORE_START = 15.0  # mm; how far points may lie before s = 0
@@ -51,7 +52,8 @@ def fit_spiral(
     for iteration in range(MOST_STEPS):
         width = OUTLIER * max(1.0, 5.0 * 0.5**iteration)
         before = way_back(parameters, reference)
-        nodes = nodes_for(-before, longest * 1.1 + 20.0, parameters)
+        end = min(1.1 * longest + 20.0, FARTHEST / max(parameters[3], 1e-9))
+        nodes = nodes_for(-before, end, parameters)
         curve = trace_curve(nodes, parameters, reference)
         matrix[:] = 0.0
         right[:] = 0.0
@@ -59,7 +61,7 @@ def fit_spiral(
             points, sigma, sigma_z, parameters, reference, nodes, curve, width, s, squares, matrix, right
         )
         cost += _add_axis(parameters, reference, nodes, curve, axis_sigma, matrix, right)
-        longest = _last_of(s, squares)
+        longest = last_place(s, squares)
         excess = (parameters[3] * longest - spent[0]) / spent[1]
         matrix[3, 3] += (longest / spent[1]) ** 2
         right[3] -= excess * longest / spent[1]
@@ -83,17 +85,28 @@ def fit_spiral(
 def way_back(parameters: Floats, reference: Floats) -> float:
     """How far [mm] to follow the curve back from s = 0 to be sure to pass the beam axis: half a turn at most."""
     distance = np.hypot(reference[0], reference[1])
-    return min(1.3 * distance + 30.0, np.pi / parameters[2])
+    way: float = min(1.3 * distance + 30.0, np.pi / parameters[2])
+    return way
 
 
 @kernel
-def _last_of(s: Floats, squares: Floats) -> float:
+def last_place(s: Floats, squares: Floats) -> float:
     """The largest path length [mm] among the points on the curve."""
     last = 1.0
     for i in range(len(s)):
         if squares[i] < OUTLIER**2 and s[i] > last:
             last = s[i]
     return last
+
+
+@kernel
+def first_place(s: Floats, squares: Floats) -> float:
+    """The smallest path length [mm] among the points on the curve."""
+    first = np.inf
+    for i in range(len(s)):
+        if squares[i] < OUTLIER**2:
+            first = min(first, s[i])
+    return first
 
 
 @kernel
@@ -158,8 +171,8 @@ def _add_points(
         ahead = dx * cosine + dy * sine
         dz = z - parameters[4] - c * s[i]
 
-        variance = sigma[i] ** 2 + (GROWTH * s[i]) ** 2
-        variance_z = sigma_z[i] ** 2 + (GROWTH * s[i]) ** 2 + c * c * variance
+        variance = sigma[i] ** 2 + (SPREAD * s[i]) ** 2
+        variance_z = sigma_z[i] ** 2 + (SPREAD * s[i]) ** 2 + c * c * variance
         rest = c * ahead - dz
         square = aside * aside / variance + rest * rest / variance_z
         squares[i] = square
@@ -207,7 +220,8 @@ def _add_axis(
         for m in range(6):
             matrix[k, m] += weight * slopes[k] * slopes[m] / axis_sigma
     square = (curve[0, node] ** 2 + curve[1, node] ** 2) / axis_sigma**2
-    return square / (1.0 + square / OUTLIER**2)
+    cost: float = square / (1.0 + square / OUTLIER**2)
+    return cost
 
 
 @kernel

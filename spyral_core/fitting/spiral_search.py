@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core.compiled import kernel
-from spyral_core.fitting.ordering import N_ORDERS, neighbour_order, path_orders
+from spyral_core.fitting.circle import fit_circle
+from spyral_core.fitting.ordering import N_ORDERS, path_orders
 from spyral_core.fitting.spiral import turned
-from spyral_core.fitting.spiral_fit import OUTLIER, fit_spiral
+from spyral_core.fitting.spiral_fit import OUTLIER, first_place, fit_spiral, last_place
 from spyral_core.fitting.spiral_start import smooth_path, start_parameters, total_turn
+from spyral_core.fitting.stray import near_others
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -20,11 +22,12 @@ SIGMA = 4.5  # mm; σ across the beam of a point on a big pad that has the usual
 SIGMA_Z = 1.5  # mm
 GOOD_FIT = 2.3  # cost per point with which no other order of the points is tried
 SURE_TURN = 0.8  # rad; a path that turns more has its sense of motion from that alone
-COIL_TURN, COIL_PITCH = 5.0, 12.0  # rad, mm; more turn and less way along z per turn make a coil
+N_LENGTHS, SHORTER = 3, 0.8  # scatter makes the way through a coil's points too long: shorter ones are tried, too
+COIL_TURN, COIL_PITCH = 5.0, 25.0  # rad, mm; more turn and less way along z per turn make a coil
 AXIS_SHARE = 0.25  # σ of the beam's distance from its axis as a share of the beam region's radius
 WALL = 245.0  # mm; a track that ends beyond this radius left the gas
 END_OF_DRIFT = 15.0  # mm; so did one that ends so near to an end of the drift
-STOPPING = (0.9, 0.3)  # share of the range that a track has spent at its end inside the gas: mean, σ
+STOPPING = (0.8, 0.4)  # share of the range that a track has spent at its end inside the gas: mean, σ
 LEAVING = (0.15, 0.2)  # the same of one that left
 GROWTH, GROWTH_SIGMA = 0.3, 0.4  # ln of the charge's growth from the first to the last third of a path
 HINT = 6.0  # cost of contradicting the clustering's direction
@@ -41,8 +44,9 @@ class Volume(NamedTuple):
 class Spiral(NamedTuple):
     """A curve through a cluster.
 
-    `parameters` (6,) and `reference` (3,) are those of `spiral`; `order` (n,) is the points' order in the search, and
-    `s` [mm] and `squares` [σ²] (n,) are path length and squared distance of each point in this order. `cost` is inf if
+    `parameters` (6,) and `reference` (3,) are those of `spiral`; `order` (m,) is the order in which the search took the
+    points, stray ones left out, and `s` [mm] and `squares` [σ²] (m,) are the path length and squared distance of each
+    point in this order. `cost` is inf if
     there is no curve.
     """
 
@@ -60,11 +64,15 @@ def find_spiral(points: Floats, charge: Floats, scale: Floats, hint: int, volume
 
     `hint` is the clustering's direction, 0 forward, 1 backward, -1 not known; `penalty` that of the smoothing splines.
     """
-    x, y, z = points[0], points[1], points[2]
-    orders = path_orders(x, y, z)
-    best = _nothing(orders[0])
-    for k in range(N_ORDERS + 1):
-        order = orders[k] if k < N_ORDERS else neighbour_order(x, y, z)
+    near = near_others(points, scale)
+    x, y, z = points[0, near], points[1, near], points[2, near]
+    best: Spiral = _nothing(near)
+    centre_x, centre_y, radius = fit_circle(x, y)
+    if not np.isfinite(radius):
+        return best
+    orders = path_orders(x, y, z, centre_x, centre_y)
+    for k in range(N_ORDERS):
+        order = near[orders[k]]
         found = along_order(points[:, order], charge[order], scale[order], order, hint, volume, penalty)
         if found.cost + crowding(found) < best.cost + crowding(best):
             best = found
@@ -92,21 +100,28 @@ def along_order(
     factor = point_sigma(charge, smooth[3])
     sigma, sigma_z = SIGMA * factor * np.sqrt(scale), SIGMA_Z * factor
     turn = total_turn(smooth[:3])
-    best = _nothing(order)
+    best: Spiral = _nothing(order)
     for sense in (1, -1):
         if sense * turn < -SURE_TURN:
             continue
         path = np.ascontiguousarray(smooth[:3, ::sense])
         spent = spent_share(path[:, -1], volume)
         start, reference, length = start_parameters(path, turn, spent[0])
-        parameters, s, squares, cost = fit_spiral(
-            points, sigma, sigma_z, start, reference, length, spent, AXIS_SHARE * volume.beam_radius
-        )
-        cost += min(((charge_growth(s, squares, charge) - GROWTH) / GROWTH_SIGMA) ** 2, 9.0)
-        if hint >= 0 and (hint == 0) != (parameters[5] >= 0.0):
-            cost += HINT
-        if cost < best.cost:
-            best = Spiral(parameters, reference, order, s, squares, cost)
+        for _ in range(N_LENGTHS):
+            parameters, s, squares, cost = fit_spiral(
+                points, sigma, sigma_z, start, reference, length, spent, AXIS_SHARE * volume.beam_radius
+            )
+            cost += min(((charge_growth(s, squares, charge) - GROWTH) / GROWTH_SIGMA) ** 2, 9.0)
+            if not parameters[2] * turned(first_place(s, squares), parameters[3])[0] < 0.5 * np.pi:
+                cost += OUTLIER**2 * len(s)  # no track begins a quarter of a turn after its start
+            if hint >= 0 and (hint == 0) != (parameters[5] >= 0.0):
+                cost += HINT
+            if cost < best.cost:
+                best = Spiral(parameters, reference, order, s, squares, cost)
+            if cost < GOOD_FIT * len(s) or abs(turn) < COIL_TURN:
+                break
+            length *= SHORTER
+            start[3], start[5] = start[3] / SHORTER, start[5] / SHORTER
     return best
 
 
@@ -132,15 +147,16 @@ def spent_share(end: Floats, volume: Volume) -> tuple[float, float]:
 
 @kernel
 def charge_growth(s: Floats, squares: Floats, charge: Floats) -> float:
-    """ln of the charge in the last third of the path over that in the first third."""
-    last = np.max(np.where(squares < OUTLIER**2, s, 0.0))
+    """ln of the charge in the last third of the path over that in the first third, of the points on the curve."""
+    last = last_place(s, squares)
     early, late = 0.0, 0.0
     for i in range(len(s)):
         if squares[i] < OUTLIER**2 and s[i] < last / 3.0:
             early += charge[i]
         elif squares[i] < OUTLIER**2 and s[i] > last / 1.5:
             late += charge[i]
-    return np.log(max(late, 1e-9) / max(early, 1e-9))
+    growth: float = np.log(max(late, 1e-9) / max(early, 1e-9))
+    return growth
 
 
 @kernel
@@ -153,7 +169,9 @@ def crowding(spiral: Spiral) -> float:
     n = len(spiral.s)
     if n == 0:
         return np.inf
-    return 2.0 * n * np.log(max(np.max(spiral.s) * np.sqrt(1.0 + spiral.parameters[5] ** 2), 1.0))
+    length: float = np.max(spiral.s) * np.sqrt(1.0 + spiral.parameters[5] ** 2)
+    logarithm: float = np.log(max(length, 1.0))
+    return 2.0 * n * logarithm
 
 
 @kernel
@@ -161,4 +179,5 @@ def is_coil(spiral: Spiral) -> bool:
     """Whether the curve's turns lie so near to one another that points can be taken for those of another turn."""
     curvature, w = spiral.parameters[2], spiral.parameters[3]
     turn = curvature * turned(np.max(spiral.s), w)[0]
-    return turn > COIL_TURN and 2.0 * np.pi * abs(spiral.parameters[5]) < COIL_PITCH * curvature
+    coil: bool = turn > COIL_TURN and 2.0 * np.pi * abs(spiral.parameters[5]) < COIL_PITCH * curvature
+    return coil

@@ -28,10 +28,11 @@ def smooth_path(points: Floats, charge: Floats, penalty: float) -> Floats:
     noisy = np.empty((4, n))
     noisy[:3] = points
     noisy[3] = np.log(np.maximum(charge, 1e-3))
-    path = smooth_curve(t, noisy, np.ones(n), penalty)
+    path: Floats = smooth_curve(t, noisy, np.ones(n), penalty)
     miss = np.sqrt(np.sum((points - path[:3]) ** 2, axis=0))
     usual = 3.0 * np.median(miss) + 1e-3
-    return smooth_curve(t, noisy, np.where(miss > usual, 0.02, 1.0), penalty)
+    path = smooth_curve(t, noisy, np.where(miss > usual, 0.02, 1.0), penalty)
+    return path
 
 
 @kernel

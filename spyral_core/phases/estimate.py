@@ -1,0 +1,122 @@
+"""Clusters to first estimates of vertex, angles, Bρ and energy loss: docs/estimate.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spyral_core import store, tables
+from spyral_core.errors import DataError, RejectedEventError
+from spyral_core.fitting.geometry import Settings, estimate_track
+from spyral_core.fitting.spiral_search import Volume
+from spyral_core.runner import Files, Product
+
+_READ_EVENTS = 32  # events whose points are read at once
+_LAST_SAMPLE = 511  # number of the last of a trace's time buckets
+_OF_EVENT = ("event", "orig_run", "orig_event", "ic_amplitude", "ic_centroid", "ic_integral", "ic_multiplicity")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster: its number and label, its direction (0, 1, -1 not known), and its points as columns (n,)."""
+
+    index: int
+    label: int
+    direction: int
+    points: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class ClusteredEvent:
+    """An event's row of the event table, and its clusters."""
+
+    event: dict[str, Any]
+    clusters: list[Cluster]
+
+
+class ClusterSource:
+    """The clusters of a run, event by event; points are read for many events at a time."""
+
+    def __init__(self, reader: store.TableReader) -> None:
+        self._reader = reader
+        self._events, self._clusters = reader.read("events"), reader.read("clusters")
+        self.numbers: NDArray[np.int64] = self._events["event"]
+        ends = self._events["first_cluster"] + self._events["n_clusters"]
+        self._point_ends = np.append(0, self._clusters["first_point"] + self._clusters["n_points"])
+        if (len(ends) and ends[-1] > len(self._clusters["event"])) or self._point_ends[-1] > reader.n_rows("points"):
+            raise DataError(f"{reader.path}: its tables tell of more rows than there are: make the file again")
+        self._ends = ends
+        self._block, self._first_row = -1, 0
+        self._points: dict[str, NDArray[Any]] = {}
+
+    def read(self, index: int) -> ClusteredEvent:
+        if index // _READ_EVENTS != self._block:
+            self._read_block(index // _READ_EVENTS)
+        event = {name: self._events[name][index] for name in _OF_EVENT}
+        rows = range(int(self._events["first_cluster"][index]), int(self._ends[index]))
+        return ClusteredEvent(event, [self._cluster(row) for row in rows])
+
+    def _read_block(self, block: int) -> None:
+        first = block * _READ_EVENTS
+        last = min(first + _READ_EVENTS, len(self.numbers)) - 1
+        self._first_row = int(self._point_ends[self._events["first_cluster"][first]])
+        self._points = self._reader.read(
+            "points", self._first_row, int(self._point_ends[self._ends[last]]) - self._first_row
+        )
+        self._block = block
+
+    def _cluster(self, row: int) -> Cluster:
+        first = int(self._clusters["first_point"][row]) - self._first_row
+        rows = slice(first, first + int(self._clusters["n_points"][row]))
+        return Cluster(
+            int(self._clusters["cluster_index"][row]),
+            int(self._clusters["label"][row]),
+            int(self._clusters["direction"][row]),
+            {name: values[rows] for name, values in self._points.items()},
+        )
+
+
+@contextmanager
+def open_source(files: Files, _: SimpleNamespace) -> Iterator[ClusterSource]:
+    with store.TableReader(files["cluster"]) as reader:
+        yield ClusterSource(reader)
+
+
+def prepare(_: Files, parameters: SimpleNamespace) -> Settings:
+    detector = parameters.detector
+    drift = detector.window_time_bucket - detector.micromegas_time_bucket
+    first_z = detector.detector_length * (detector.window_time_bucket - _LAST_SAMPLE) / drift
+    return Settings(
+        magnetic_field=detector.magnetic_field,
+        volume=Volume(max(first_z, 0.0), detector.detector_length, detector.beam_region_radius),
+        min_points=parameters.estimate.min_total_trajectory_points,
+        penalty=parameters.estimate.smoothing_factor,
+    )
+
+
+def process(event: ClusteredEvent, settings: Settings) -> Product:
+    """One row for each cluster that can be estimated; the others are rejected, each with its reason."""
+    rows: list[dict[str, Any]] = []
+    rejected: list[tuple[int, str]] = []
+    for cluster in event.clusters:
+        points = cluster.points
+        try:
+            estimate = estimate_track(
+                np.stack([points["x"], points["y"], points["z"]]),
+                points["charge"],
+                points["scale"],
+                cluster.direction,
+                settings,
+            )
+        except RejectedEventError as reason:
+            rejected.append((cluster.index, str(reason)))
+            continue
+        rows.append(event.event | {"cluster_index": cluster.index, "cluster_label": cluster.label} | asdict(estimate))
+    columns = {name: [row[name] for row in rows] for name in tables.ESTIMATES.names}
+    return Product({tables.ESTIMATES.name: columns}, rejected, {"clusters": len(event.clusters)})

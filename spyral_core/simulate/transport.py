@@ -123,7 +123,7 @@ def lose(mean: float, variance: float, rng: np.random.Generator) -> float:
 
 
 @kernel
-def propagate(  # noqa: PLR0915  (one loop over steps; what it does in a step is in the kernels above)
+def propagate(  # noqa: PLR0912, PLR0915  (one loop over steps; what it does in a step is in the kernels above)
     start: NDArray[np.float64],
     start_momentum: NDArray[np.float64],
     mass: float,

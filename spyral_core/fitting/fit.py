@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spyral_core.fitting import starts
 from spyral_core.fitting.point_errors import charge_share, observed_spread, point_variances
 from spyral_core.fitting.scattering import Fluctuations
+from spyral_core.fitting.starts import FirstEstimate
 from spyral_core.fitting.track_fit import N_PARAMETERS, levenberg_marquardt, objective, places
 from spyral_core.fitting.uncertainty import correlated_errors, independent_errors, influences
 from spyral_core.physics.motion import Motion
@@ -44,16 +45,6 @@ class FitSettings:
     upper: Array
     free: tuple[bool, bool, bool]
     method: str
-
-
-@dataclass(frozen=True)
-class FirstEstimate:
-    """Where a fit starts: vertex [mm], Bρ [T m], angles [rad]."""
-
-    vertex: tuple[float, float, float]
-    brho: float
-    polar: float
-    azimuthal: float
 
 
 @dataclass(frozen=True)

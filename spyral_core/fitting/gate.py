@@ -48,7 +48,7 @@ def load_gate(path: str | Path) -> Gate:
         values = json.loads(Path(path).read_text())
     except OSError as error:
         raise ConfigurationError(f"gate {path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"gate {path}: is not JSON: {error}") from None
     try:
         return parse_gate(values, Path(path).stem)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from spyral_core.fitting.fit import FirstEstimate
+from dataclasses import dataclass, replace
 
 BRHO_FACTORS = (0.8, 1.25)
 POLAR_OFFSETS = (-0.17, 0.0, 0.17)  # rad
+
+
+@dataclass(frozen=True)
+class FirstEstimate:
+    """Where a fit starts: vertex [mm], Bρ [T m], angles [rad]."""
+
+    vertex: tuple[float, float, float]
+    brho: float
+    polar: float
+    azimuthal: float
 
 
 def nearby(first: FirstEstimate) -> Iterator[FirstEstimate]:

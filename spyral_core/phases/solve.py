@@ -14,9 +14,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from spyral_core import store
-from spyral_core.fitting.fit import FirstEstimate, FitSettings, TrackFit, fit_track, kinetic_energy
+from spyral_core.fitting.fit import FitSettings, TrackFit, fit_track, kinetic_energy
 from spyral_core.fitting.gate import Gate, load_gate
 from spyral_core.fitting.scattering import fluctuations
+from spyral_core.fitting.starts import FirstEstimate
 from spyral_core.physics.gas import load_gas
 from spyral_core.physics.motion import motion_of
 from spyral_core.physics.nuclei import brho_from_ke

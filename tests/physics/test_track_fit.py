@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spyral_core.fitting.fit import FirstEstimate, FitSettings, TrackFit, fit_track, kinetic_energy
+from spyral_core.fitting.fit import FitSettings, TrackFit, fit_track, kinetic_energy
 from spyral_core.fitting.scattering import Fluctuations, deflection, fluctuations
+from spyral_core.fitting.starts import FirstEstimate
 from spyral_core.fitting.track_fit import objective
 from spyral_core.physics.gas import parse_gas
 from spyral_core.physics.motion import advance, dense, ke_and_loss, motion_of, start_state, trajectory

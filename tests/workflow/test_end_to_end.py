@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,11 @@ def test_a_page_of_what_is_there_is_made_again(made: Workspace, tmp_path: Path) 
     assert (workspace.folder / "results/report.html").is_file()
     workspace.configure({**TINY, "simulate": None, "traces": "measured", "skip_runs": [2]})
     assert workspace.planned() == {"report": 1}
+
+
+def test_snakemake_makes_its_own_report_of_the_marked_figures(made: Workspace) -> None:
+    done = made.snakemake("--report", "report.zip")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(made.folder / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"report.html", "event_display.png", "particle_identification.png", "truth.png"} <= names

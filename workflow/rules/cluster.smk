@@ -8,12 +8,14 @@ rule cluster:
         per_run("cluster", "log"),
     benchmark:
         per_run("cluster", "tsv")
+    group:
+        "run_{run}"
     conda:
         "../../envs/environment.yaml"
     threads: WORKERS
     resources:
-        mem_mb=memory(1500, per_worker=500, per_input=1),
-        runtime=minutes(30, per_gigabyte=240),
+        mem_mb=memory("cluster"),
+        runtime=minutes("cluster"),
         chunk_events=CHUNK_EVENTS,
     params:
         parameters=parameters("cluster"),

@@ -146,30 +146,65 @@ def selected_runs():
     return found
 
 
+def limit(name):
+    """What the profile of a cluster allows a job at most (`default-resources`), None if it says nothing."""
+    given = (workflow.resource_settings.default_resources or {}).get(name)
+    return getattr(given, "value", given)
+
+
+def at_most(name, wanted):
+    """A resource that is wanted, within what the cluster's profile allows."""
+    return max(1, int(min(wanted, limit(name) or wanted)))
+
+
 def workers():
-    """Worker processes of a job: on this machine as many as leave no core idle, on a cluster all that are allowed."""
+    """Worker processes of a job: on this machine as many as leave no core idle, on a cluster a node's cores."""
+    if limit("node_cores"):
+        return limit("node_cores")
     allowed = CONFIGURATION.running.max_threads
-    if workflow.is_main_process and workflow.local_exec and workflow.cores:
-        return min(allowed, max(1, workflow.cores // len(RUNS)))
+    # Not workflow.cores, which is an error on a cluster: which executor it will be is not known yet.
+    cores = workflow.resource_settings.cores
+    if workflow.is_main_process and cores:
+        return min(allowed, max(1, cores // len(RUNS)))
     return allowed
 
 
-def memory(megabytes, per_worker=0, per_input=0.0):
-    """`mem_mb` of a job: growing with its workers, with its input and with each attempt."""
+def gigabytes(wildcards):
+    """Size of a run's traces, by which time and memory of all its stages go.
 
-    def needed(wildcards, input, threads, attempt):
-        return int(
-            attempt * (megabytes + per_worker * threads + per_input * input.size_mb)
-        )
+    Unlike the stages' own inputs the traces are there when the jobs of a group are submitted as one.
+    """
+    path = Path(TRACES.format(run=wildcards.run))
+    return path.stat().st_size / 1e9 if path.is_file() else 0.0
+
+
+def memory(stage):
+    """`mem_mb` of a run's job: grows with its workers, the run's size and each attempt, up to the node's memory."""
+    base, per_worker, per_gigabyte = MEGABYTES[stage]
+
+    def needed(wildcards, threads, attempt):
+        wanted = base + per_worker * threads + per_gigabyte * gigabytes(wildcards)
+        return at_most("node_mem_mb", attempt * wanted)
 
     return needed
 
 
-def minutes(at_least, per_gigabyte=0.0):
-    """`runtime` of a job: growing with its input, shrinking with its workers, growing with each attempt."""
+def minutes(stage):
+    """`runtime` of a run's job: grows with the run's size and each attempt, shrinks with the workers.
 
-    def needed(wildcards, input, threads, attempt):
-        return int(attempt * (at_least + per_gigabyte * input.size_mb / 1000 / threads))
+    At most the cluster's walltime, which the stages of one submitted job share.
+    """
+    together = RUN_GROUP if stage in RUN_GROUP else (stage,)
+
+    def needed(wildcards, threads, attempt):
+        size = gigabytes(wildcards)
+        wanted = {
+            name: attempt * (MINUTES[name][0] + MINUTES[name][1] * size / threads)
+            for name in together
+        }
+        total = sum(wanted.values())
+        share = min(1.0, (limit("walltime") or total) / total)
+        return max(1, int(share * wanted[stage]))
 
     return needed
 
@@ -243,6 +278,26 @@ SIMULATED = CONFIGURATION.simulate is not None
 FIGURES = report_names.figure_files([], list(GATES), SIMULATED)
 NUMBERS = report_names.number_files(list(GATES), SIMULATED)
 WORKERS = workers()
+# The short stages of a run, submitted to a cluster as one job.
+RUN_GROUP = ("survey", "pointcloud", "cluster", "estimate")
+# Megabytes a job, a worker process, a gigabyte of the run's traces; measured figures are in docs/scaling.md.
+MEGABYTES = {
+    "simulate": (1500, 700, 0),
+    "survey": (1500, 500, 0),
+    "pointcloud": (1500, 500, 50),
+    "cluster": (1500, 500, 200),
+    "estimate": (1500, 500, 200),
+    "solve": (1500, 600, 200),
+}
+# Minutes a job, a gigabyte of the run's traces with one worker: ten times and more what was measured.
+MINUTES = {
+    "simulate": (60, 0),
+    "survey": (10, 0.5),
+    "pointcloud": (10, 2),
+    "cluster": (10, 10),
+    "estimate": (10, 4),
+    "solve": (30, 20),
+}
 CHUNK_EVENTS = CONFIGURATION.running.chunk_events
 # Not in the commands themselves: where Python lies must not make a result stale.
 shell.prefix(f"set -euo pipefail; {command_definition()} ")

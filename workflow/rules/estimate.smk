@@ -8,12 +8,14 @@ rule estimate:
         per_run("estimate", "log"),
     benchmark:
         per_run("estimate", "tsv")
+    group:
+        "run_{run}"
     conda:
         "../../envs/environment.yaml"
     threads: WORKERS
     resources:
-        mem_mb=memory(1500, per_worker=500, per_input=1),
-        runtime=minutes(20, per_gigabyte=120),
+        mem_mb=memory("estimate"),
+        runtime=minutes("estimate"),
         chunk_events=CHUNK_EVENTS,
     params:
         parameters=parameters("estimate"),

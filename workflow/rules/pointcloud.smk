@@ -8,12 +8,14 @@ rule pointcloud:
         per_run("pointcloud", "log"),
     benchmark:
         per_run("pointcloud", "tsv")
+    group:
+        "run_{run}"
     conda:
         "../../envs/environment.yaml"
     threads: WORKERS
     resources:
-        mem_mb=memory(1500, per_worker=500),
-        runtime=minutes(20, per_gigabyte=10),
+        mem_mb=memory("pointcloud"),
+        runtime=minutes("pointcloud"),
         chunk_events=CHUNK_EVENTS,
     params:
         parameters=parameters("pointcloud"),

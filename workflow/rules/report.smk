@@ -30,8 +30,12 @@ rule report:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000, per_input=0.5),
-        runtime=minutes(30, per_gigabyte=30),
+        mem_mb=lambda wildcards, input, attempt: at_most(
+            "node_mem_mb", attempt * (2000 + 0.5 * input.size_mb)
+        ),
+        runtime=lambda wildcards, input, attempt: at_most(
+            "walltime", attempt * (30 + 0.03 * input.size_mb)
+        ),
     params:
         parameters=parameters("report"),
         fingerprint=fingerprint("report"),

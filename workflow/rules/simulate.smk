@@ -12,8 +12,8 @@ rule simulate:
         "../../envs/environment.yaml"
     threads: WORKERS
     resources:
-        mem_mb=memory(1500, per_worker=700),
-        runtime=minutes(60),
+        mem_mb=memory("simulate"),
+        runtime=minutes("simulate"),
         chunk_events=CHUNK_EVENTS,
     params:
         parameters=parameters("simulate"),

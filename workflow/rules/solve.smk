@@ -13,8 +13,8 @@ rule solve:
         "../../envs/environment.yaml"
     threads: WORKERS
     resources:
-        mem_mb=memory(1500, per_worker=600, per_input=1),
-        runtime=minutes(30, per_gigabyte=600),
+        mem_mb=memory("solve"),
+        runtime=minutes("solve"),
         chunk_events=CHUNK_EVENTS,
     params:
         parameters=parameters("solve"),

@@ -8,12 +8,14 @@ rule survey:
         per_run("survey", "log"),
     benchmark:
         per_run("survey", "tsv")
+    group:
+        "run_{run}"
     conda:
         "../../envs/environment.yaml"
     threads: WORKERS
     resources:
-        mem_mb=memory(1500, per_worker=500),
-        runtime=minutes(20, per_gigabyte=1),
+        mem_mb=memory("survey"),
+        runtime=minutes("survey"),
         chunk_events=CHUNK_EVENTS,
     params:
         parameters=parameters("survey"),

@@ -24,6 +24,7 @@ from spyral_core.config.analysis import Running
 from spyral_core.errors import ConfigurationError, DataError
 
 DONE, DATA_UNUSABLE, CONFIGURATION_WRONG = 0, 1, 2
+_EMBEDDED = Path("config/config.yaml")  # what Snakemake takes without --configfile
 _ONE_THREAD = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -172,15 +173,19 @@ def _document(options: argparse.Namespace) -> int:
 
 
 def _lineage(options: argparse.Namespace) -> int:
-    """What made a file."""
-    from spyral_core import store
+    """What made a file, or whether it would be made again."""
+    if options.config is not None and not options.check:
+        raise ConfigurationError("--config goes with --check")
+    from spyral_core import provenance, recheck
 
-    if not options.file.is_file():
-        raise DataError(f"{options.file}: no such file")
-    made_by = store.read_lineage(options.file)
-    if made_by is None:
-        raise DataError(f"{options.file}: carries no lineage; it was not made by spyral_core")
-    print(json.dumps(made_by, indent=2, sort_keys=True))
+    if options.check:
+        found = recheck.differences(options.file, load(options.config or _EMBEDDED))
+        for line in found:
+            print(line)
+        print(f"{options.file}: would {'not ' if found else ''}be made again as it is")
+        return DATA_UNUSABLE if found else DONE
+    origin = provenance.follow(options.file)
+    print(json.dumps(origin.lineage, indent=2, sort_keys=True) if options.json else provenance.text(origin))
     return DONE
 
 
@@ -218,7 +223,14 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--partial", action="store_true", help="runs are missing: the workflow will make it again")
     document = commands.add_parser("document", help="write config/README.md and the JSON schema from the models")
     document.add_argument("--check", action="store_true", help="only say whether they are in step")
-    commands.add_parser("lineage", help="what made a file").add_argument("file", type=Path, metavar="FILE")
+    lineage = commands.add_parser("lineage", help="what made a file")
+    lineage.add_argument("file", type=Path, metavar="FILE")
+    form = lineage.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the file's own lineage as JSON, without what is upstream")
+    form.add_argument(
+        "--check", action="store_true", help="whether this checkout and configuration would make it again"
+    )
+    lineage.add_argument("--config", type=Path, metavar="FILE", help=f"with --check; default {_EMBEDDED}")
     commands.add_parser("compile", help="compile every kernel once, before many jobs start")
     return parser
 

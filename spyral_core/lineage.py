@@ -21,7 +21,8 @@ from spyral_core.closure import closure_code
 from spyral_core.errors import ConfigurationError
 
 _FOUNDATION = ("spyral_core.runner", "spyral_core.store")
-_VERSIONS = ("numpy", "scipy", "h5py", "polars", "numba", "pycatima", "periodictable")
+CHECKSUM_END = 32 * 2**20
+_VERSIONS = ("numpy", "scipy", "h5py", "polars", "numba", "llvmlite", "pycatima", "periodictable")
 
 
 def fingerprint(stage: Stage, own_code: str | None = None) -> str:
@@ -53,14 +54,14 @@ def build(stage: Stage, run: int, parameters: Mapping[str, Any], inputs: Mapping
     return {
         "stage": stage.name,
         "run": run,
-        "parameters": _file_names(stage, parameters),
+        "parameters": file_names(stage, parameters),
         "code": fingerprint(stage, own_code),
         "versions": versions(),
         "inputs": {name: describe(path) for name, path in sorted(inputs.items())},
     }
 
 
-def _file_names(stage: Stage, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def file_names(stage: Stage, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with files by their names: where they lie differs between machines, what is in them counts."""
     named: dict[str, Any] = copy.deepcopy(dict(parameters))
     for key in stage.files.values():
@@ -81,24 +82,23 @@ def versions() -> dict[str, str]:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """An input by its name, its size and, if it has one, the digest of its own lineage; else of its content.
+    """An input by its name, its size and a checksum of its content and, if it has one, the digest of its own lineage.
 
-    Of files over 64 MB without a lineage the first and last 32 MB are read.
+    Of files over 64 MB the first and last 32 MB are read: a checksum of all of a run's traces would take as long as
+    some stages.
     """
     from spyral_core import store
 
-    made_by = store.read_lineage(path)
-    if made_by is not None:
-        return {"file": path.name, "lineage": digest(made_by)}
     size = path.stat().st_size
-    half = 32 * 2**20
     content = hashlib.sha256()
     with path.open("rb") as file:
-        content.update(file.read(half))
-        if size > half:
-            file.seek(max(half, size - half))
+        content.update(file.read(CHECKSUM_END))
+        if size > CHECKSUM_END:
+            file.seek(max(CHECKSUM_END, size - CHECKSUM_END))
             content.update(file.read())
-    return {"file": path.name, "size": size, "sha256": content.hexdigest()}
+    described = {"file": path.name, "size": size, "sha256": content.hexdigest()}
+    made_by = store.read_lineage(path)
+    return described if made_by is None else {**described, "lineage": digest(made_by)}
 
 
 def digest(lineage: Mapping[str, Any]) -> str:

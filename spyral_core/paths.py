@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 PATTERNS: dict[str, str] = {
@@ -35,3 +36,13 @@ def product(results: Path, name: str, run: int | None = None, gate: str | None =
     """The path of a product; `name` is a key of PATTERNS."""
     tokens = {"run": "" if run is None else run_token(run), "gate": gate or ""}
     return results / PATTERNS[name].format(**tokens)
+
+
+def results_of(path: Path) -> Path | None:
+    """The folder of all products that a product lies in; None if it is not where a product would be."""
+    for pattern in PATTERNS.values():
+        depth = pattern.count("/") + 1
+        expected = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(pattern))
+        if re.fullmatch(expected, "/".join(path.parts[-depth:])):
+            return path.parents[depth - 1]
+    return None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -146,6 +148,44 @@ def _work(span: tuple[int, int]) -> Any:
     return _worker(span)
 
 
+@contextmanager
+def _worker_closed() -> Iterator[None]:
+    """Closes the source of this process's own worker, if it had one: HDF5 gives an open file to who opens it again."""
+    global _worker  # noqa: PLW0603  (a worker process serves one job)
+    try:
+        yield
+    finally:
+        if _worker is not None:
+            _worker.close()
+            _worker = None
+
+
+_failure: Exception | None = None
+
+
+def _begin(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Start a worker process; a failure is kept for the first item, or the pool would only know that it died."""
+    global _failure  # noqa: PLW0603  (of this worker process)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        start(*arguments)
+    except Exception as error:
+        _failure = error
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _continue(work: Callable[[Any], Any], item: Any) -> Any:
+    if _failure is not None:
+        raise _failure
+    return work(item)
+
+
 def ordered_map(
     work: Callable[[Any], Any],
     items: Sequence[Any],
@@ -155,18 +195,20 @@ def ordered_map(
 ) -> Iterator[Any]:
     """`map(work, items)` by worker processes, in order, with few items under way at a time.
 
-    `start(*arguments)` runs once in each worker (and here, if there is only one). A worker that dies is a DataError.
+    `start(*arguments)` runs once in each worker (and here, if there is only one); what it raises is raised here. A
+    worker that dies is a DataError, and workers end when this process does, however that ends.
     """
     if workers <= 1 or len(items) <= 1:
         start(*arguments)
         yield from map(work, items)
         return
-    with ProcessPoolExecutor(min(workers, len(items)), get_context("spawn"), start, arguments) as pool:
+    number = min(workers, len(items))
+    with ProcessPoolExecutor(number, get_context("spawn"), _begin, (start, arguments)) as pool:
         waiting: deque[Future[Any]] = deque()
         remaining = iter(items)
         try:
             for item in remaining:
-                waiting.append(pool.submit(work, item))
+                waiting.append(pool.submit(_continue, work, item))
                 if len(waiting) >= 3 * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -212,6 +254,44 @@ class Progress:
             self._last = now
 
 
+@contextmanager
+def _all_or_none(outputs: Files, inputs: Stamps) -> Iterator[None]:
+    """Of the outputs of a stage that fails none is left: each of them would look as if the stage had been done."""
+    try:
+        yield
+    except BaseException:
+        for path in outputs.values():
+            if path not in inputs:
+                path.unlink(missing_ok=True)
+        raise
+
+
+Stamps = dict[Path, tuple[int, int, int]]
+
+
+def stamps(files: Files) -> Stamps:
+    """What tells a file from another one of its name: size, time of its last change, inode.
+
+    Raises DataError if one is not there.
+    """
+    found: Stamps = {}
+    for path in files.values():
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+        found[path] = (state.st_size, state.st_mtime_ns, state.st_ino)
+    return found
+
+
+def check_unchanged(files: Files, before: Stamps) -> None:
+    """DataError if a file is not the one that `stamps` saw: half of the result would be of another file."""
+    now = stamps(files)
+    for path, stamp in before.items():
+        if now[path] != stamp:
+            raise DataError(f"{path}: was changed or replaced while it was read: give the same command again")
+
+
 def run_stage(
     stage: Stage,
     run: int,
@@ -230,6 +310,7 @@ def run_stage(
     """
     job = _Job(stage.name, inputs, parameters)
     module, _ = _load(job)
+    before = stamps(inputs)
     made_by = lineage.build(stage, run, parameters, inputs)
     with module.open_source(inputs, namespace(parameters)) as source:
         n_events = len(source.numbers)
@@ -237,7 +318,7 @@ def run_stage(
     counts: dict[str, int] = {"events": n_events}
     progress = Progress(f"{stage.name} run {run}", n_events)
     ranges = spans(n_events, chunk_events)
-    with _table_sink(stage, outputs["output"], made_by) as sink:
+    with _worker_closed(), _all_or_none(outputs, before), _table_sink(stage, outputs["output"], made_by) as sink:
         for span, (pieces, refused, counted) in zip(
             ranges, ordered_map(_work, ranges, workers, _start_worker, (job,)), strict=True
         ):
@@ -248,9 +329,12 @@ def run_stage(
             for name, count in counted.items():
                 counts[name] = counts.get(name, 0) + count
             progress.advance(span[1] - span[0])
+        further = {name: module.extra(inputs, namespace(parameters)) for name in stage.extra}
+        _say(stage, run, rejected, counts)
+        check_unchanged(inputs, before)
         _check_share(stage, run, n_events, rejected, parameters["max_rejected_share"])
         for name, table in stage.extra.items():
-            store.write_parquet(outputs[name], table, module.extra(inputs, namespace(parameters)), made_by, counts)
+            store.write_parquet(outputs[name], table, further[name], made_by, counts)
         refusals = list(zip(*rejected, strict=True)) or [(), (), ()]
         store.write_parquet(
             outputs["rejected"],
@@ -260,6 +344,19 @@ def run_stage(
             counts,
         )
         sink.counts = counts
+
+
+def _say(stage: Stage, run: int, rejected: list[tuple[int, int, str]], counts: dict[str, int]) -> None:
+    """What was counted and what was rejected, to the log."""
+    counted = ", ".join(f"{name} {number}" for name, number in counts.items())
+    print(f"{stage.name} run {run}: {counted}", file=sys.stderr)
+    for kind, whole in (("event", True), ("cluster", False)):
+        reasons = [(number, reason) for number, cluster, reason in rejected if (cluster < 0) == whole]
+        if reasons:
+            print(f"{stage.name} run {run}: {len(reasons)} {kind}(s) rejected", file=sys.stderr)
+        first = dict(reversed([(reason, number) for number, reason in reasons]))
+        for reason, number in Counter(reason for _, reason in reasons).most_common(5):
+            print(f"  {number} × {reason} (event {first[reason]})", file=sys.stderr)
 
 
 def _check_share(stage: Stage, run: int, n_events: int, rejected: list[tuple[int, int, str]], limit: float) -> None:

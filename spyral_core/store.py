@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,6 +42,34 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def as_bytes(values: Mapping[str, Any]) -> np.bytes_:
+    """JSON for an HDF5 attribute, of fixed length: HDF5 may search for ever in a damaged heap of other strings."""
+    return np.bytes_(json.dumps(values, sort_keys=True).encode())
+
+
+def abandon(file: h5py.File) -> None:
+    """Close an HDF5 file that is to be thrown away, also when its disk is full.
+
+    HDF5 keeps what it could not write, tries again on closing, and crashes at the end of the process if it never can.
+    So it is given another, nameless file to write the rest to.
+    """
+    if file.id.valid:
+        with tempfile.TemporaryFile(dir=None if not Path("/dev/shm").is_dir() else "/dev/shm") as elsewhere:
+            os.dup2(elsewhere.fileno(), file.id.get_vfd_handle())
+            with suppress(OSError, RuntimeError):
+                file.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What goes wrong in here, a full disk say, is a DataError that names the file."""
+    try:
+        yield
+    except (OSError, RuntimeError, pl.exceptions.PolarsError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be written: {reason}") from None
 
 
 def as_columns(table: Table, values: Columns) -> dict[str, NDArray[Any]]:
@@ -81,9 +111,12 @@ class TableWriter:
         self._stack = ExitStack()
         temporary = self._stack.enter_context(atomic(self._final))
         self._file = self._stack.enter_context(h5py.File(temporary, "w", libver="v110"))
-        self._file.attrs["lineage"] = json.dumps(self._lineage, sort_keys=True)
+        self._file.attrs["lineage"] = as_bytes(self._lineage)
+        # Kept open: what the disk has no place for must fail in `flush`, not when Python lets go of a dataset.
+        self._datasets: dict[str, dict[str, h5py.Dataset]] = {}
         for table in self._tables.values():
             group = self._file.create_group(table.name)
+            self._datasets[table.name] = {}
             for column in table.columns:
                 dataset = group.create_dataset(
                     column.name,
@@ -93,6 +126,7 @@ class TableWriter:
                     dtype=column.dtype,
                     track_times=False,
                 )
+                self._datasets[table.name][column.name] = dataset
                 dataset.attrs["unit"] = column.unit
                 dataset.attrs["meaning"] = column.meaning
         return self
@@ -108,7 +142,8 @@ class TableWriter:
         self._waiting[name].append(columns)
         self._n_waiting[name] += len(columns[table.names[0]])
         if self._n_waiting[name] >= BLOCK_ROWS:
-            self._flush(name, whole=False)
+            with writing(self._final):
+                self._flush(name, whole=False)
 
     def _flush(self, name: str, whole: bool) -> None:
         pieces = self._waiting[name]
@@ -118,7 +153,7 @@ class TableWriter:
         n_rows = len(next(iter(joined.values())))
         n_now = n_rows if whole else n_rows - n_rows % BLOCK_ROWS
         for column, values in joined.items():
-            dataset = self._file[name][column]
+            dataset = self._datasets[name][column]
             dataset.resize(len(dataset) + n_now, axis=0)
             dataset[len(dataset) - n_now :] = values[:n_now]
         self._waiting[name] = [{column: values[n_now:] for column, values in joined.items()}]
@@ -127,12 +162,19 @@ class TableWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._stack:  # a fault in here, a full disk say, must not let a partial file take its name
-            if error is not None:
-                raise error
-            for name in self._tables:
-                self._flush(name, whole=True)
-            self._file.attrs["counts"] = json.dumps(self.counts, sort_keys=True)
+        if error is not None:
+            abandon(self._file)
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack, writing(self._final):  # a fault in here must not let a partial file take its name
+            try:
+                for name in self._tables:
+                    self._flush(name, whole=True)
+                self._file.attrs["counts"] = as_bytes(self.counts)
+                self._file.flush()
+            except BaseException:
+                abandon(self._file)
+                raise
 
 
 class TableReader:
@@ -197,7 +239,7 @@ def write_parquet(
         "counts": json.dumps(dict(counts or {}), sort_keys=True),
         "units": json.dumps({column.name: column.unit for column in table.columns}),
     }
-    with atomic(path) as temporary:
+    with writing(path), atomic(path) as temporary:
         frame.write_parquet(temporary, compression="zstd", row_group_size=1 << 17, metadata=metadata)
 
 
@@ -212,15 +254,23 @@ def read_parquet(path: Path) -> pl.DataFrame:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """`lineage` and `counts` of one of the project's files; empty for any other file."""
-    if path.suffix == ".parquet":
-        texts: Mapping[str, Any] = pl.read_parquet_metadata(path)
-    elif h5py.is_hdf5(path):
-        with open_hdf5(path) as file:
-            texts = dict(file.attrs)
-    else:
-        return {}
-    return {key: json.loads(texts[key]) for key in ("lineage", "counts") if key in texts}
+    """`lineage` and `counts` of one of the project's files; empty for any other file, and for a damaged one."""
+    texts: dict[str, Any] = {}
+    with suppress(OSError, RuntimeError, KeyError, ValueError, pl.exceptions.PolarsError):
+        if path.suffix == ".parquet":
+            texts = dict(pl.read_parquet_metadata(path))
+        elif h5py.is_hdf5(path):
+            with h5py.File(path, "r", locking=False) as file:
+                texts = {key: file.attrs[key] for key in ("lineage", "counts") if _is_fixed_text(file, key)}
+        return {key: json.loads(texts[key]) for key in ("lineage", "counts") if key in texts}
+    return {}
+
+
+def _is_fixed_text(file: h5py.File, name: str) -> bool:
+    if name not in file.attrs:
+        return False
+    stored = h5py.h5a.open(file["/"].id, name.encode()).get_type()
+    return isinstance(stored, h5py.h5t.TypeStringID) and not stored.is_variable_str()
 
 
 def read_lineage(path: Path) -> dict[str, Any] | None:

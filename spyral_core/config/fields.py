@@ -15,7 +15,12 @@ class Section(BaseModel):
 
 def _integer_as_float(value: Any) -> Any:
     """YAML writes 25 where 25.0 is meant; text and booleans stay errors."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("is too large for a number") from None
 
 
 def _integer_as_text(value: Any) -> Any:

@@ -23,7 +23,7 @@ def load(path: Path) -> Configuration:
         values = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: is not YAML: {error}") from None
     return validate(values if values is not None else {}, str(path))
 
@@ -60,8 +60,12 @@ def describe(fault: Mapping[str, Any]) -> str:
         return f"{key}: is required"
     message = fault["msg"].removeprefix("Value error, ")
     value = fault["input"]
-    shown = "" if isinstance(value, Mapping) else f" (found {value!r})"
+    shown = "" if isinstance(value, Mapping) else f" (found {_short(repr(value))})"
     return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _section_keys(location: Sequence[Any]) -> list[str]:

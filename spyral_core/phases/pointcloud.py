@@ -95,6 +95,8 @@ def process(event: TraceEvent, constants: Constants) -> Product:
         "n_points": len(points["z"]),
         "trigger": event.trigger,
     }
+    if not len(event.pads) and event.trigger < 0 and event.ion_chamber is None:
+        counts["events_without_data"] = 1
     counts |= {"downscaled_ic": 0, "downscaled_ic_within_multiplicity": 0}
     return Product(tables={"events": row, "points": points}, counts=counts)
 
@@ -130,6 +132,8 @@ def cloud(
     counts = {
         "traces": found.n_traces,
         "traces_without_pad": found.n_without_pad,
+        "traces_beyond_adc": found.n_beyond_adc,
+        "events_without_data": 0,
         "saturated_pulses": int(pulses.saturated.sum()),
     }
     return {name: values[order] for name, values in columns.items()}, counts

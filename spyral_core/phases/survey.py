@@ -16,7 +16,7 @@ from spyral_core.catalog import Stage
 from spyral_core.detector import electronics, pads
 from spyral_core.detector.pads import N_PADS
 from spyral_core.errors import RejectedEventError
-from spyral_core.runner import namespace
+from spyral_core.runner import check_unchanged, namespace, stamps
 from spyral_core.signal.faulty_pads import Hits, events_with_hit, nearest_pads, noisy_pads, repeating_pads
 from spyral_core.signal.ion_chamber import DOWNSCALED_TRIGGER, LEGACY_COBO
 from spyral_core.signal.pad_pulses import Readout, find_pad_pulses
@@ -49,12 +49,14 @@ def run(
         electronics=None if map_file is None else electronics.load_electronics(map_file),
         skip_cobo=-1 if chosen.legacy_ic is None else LEGACY_COBO,
     )
+    before = stamps(inputs)
     with open_traces(inputs["traces"]) as file:
         hits, counts = collect_hits(sample_events(file, chosen.survey.max_events), readout)
     columns = examine(hits, counts["events"], chosen.survey)
     masked = int(np.count_nonzero(columns["masked"]))
     print(f"survey run {run}: {counts['events']} events, {masked} pads masked", file=sys.stderr)
     made_by = lineage.build(stage, run, parameters, inputs)
+    check_unchanged(inputs, before)
     store.write_parquet(outputs["output"], tables.SURVEY, columns, made_by, counts | {"masked": masked})
 
 

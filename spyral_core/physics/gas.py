@@ -18,6 +18,7 @@ from spyral_core.physics.nuclei import ATOMIC_MASS_UNIT, atomic_mass, nuclear_ma
 GAS_CONSTANT = 8.31446261815324  # J/(mol K)
 PASCAL_PER_TORR = 101325 / 760
 TEMPERATURE = 293.0  # K
+MOST_ATOMS = 1000  # of one isotope in a molecule
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def load_gas(path: str | Path) -> GasTarget:
         values = json.loads(Path(path).read_text())
     except OSError as error:
         raise ConfigurationError(f"gas {path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"gas {path}: is not JSON: {error}") from None
     try:
         return parse_gas(values)
@@ -200,7 +201,10 @@ def parse_gas(values: Any) -> GasTarget:
 
 def _element(entry: Any, fraction: float) -> tuple[int, int, float]:
     Z, A, atoms = entry
-    if int(Z) != Z or int(A) != A or not atoms > 0:
-        raise ValueError(f"an element must be [Z, A, atoms] with whole Z and A and atoms above 0 (found {entry})")
+    if int(Z) != Z or int(A) != A or Z < 1 or not 0 < atoms <= MOST_ATOMS:
+        raise ValueError(
+            f"an element must be [Z, A, atoms] with whole Z from 1 and A, and atoms above 0 and up to {MOST_ATOMS} "
+            f"(found {entry})"
+        )
     atomic_mass(int(Z), int(A))  # ValueError for an isotope that does not exist
     return int(Z), int(A), float(atoms) * fraction

@@ -12,6 +12,8 @@ from spyral_core.detector.lattice import N_PADS
 from spyral_core.signal.pulses import Pulses, PulseSettings, find_pulses
 from spyral_core.traces.event import CHANNEL, COBO, HEADER_COLUMNS, PAD
 
+ADC_MAX = 4095
+
 
 @dataclass(frozen=True)
 class Readout:
@@ -33,12 +35,14 @@ class PadPulses:
     """Pulses of an event's pads in the order of its traces: `pad` (n,) int64, and what is measured of each.
 
     `n_traces`: traces of pads and beam pads, masked ones, too. `n_without_pad`: traces that belong to no pad.
+    `n_beyond_adc`: traces with samples that the 12 bits of GET's ADC cannot give, so flipped bits or no GET data.
     """
 
     pad: NDArray[np.int64]
     pulses: Pulses
     n_traces: int
     n_without_pad: int
+    n_beyond_adc: int
 
 
 def pads_of_traces(traces: NDArray[np.int16], electronics: NDArray[np.int32] | None) -> NDArray[np.int64]:
@@ -64,4 +68,6 @@ def find_pad_pulses(traces: NDArray[np.int16], readout: Readout) -> PadPulses:
     rows = np.flatnonzero(wired & readout.used[pads])
     pulses = find_pulses(traces, readout.settings, rows, HEADER_COLUMNS)
     n_traces = int(np.count_nonzero(wired))
-    return PadPulses(pads[pulses.trace], pulses, n_traces, int(np.count_nonzero(of_pads)) - n_traces)
+    samples = traces[:, HEADER_COLUMNS:].view(np.uint16)  # a negative one is large
+    beyond = int(np.count_nonzero(samples.max(axis=1, initial=0) > ADC_MAX))
+    return PadPulses(pads[pulses.trace], pulses, n_traces, int(np.count_nonzero(of_pads)) - n_traces, beyond)

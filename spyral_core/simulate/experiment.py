@@ -48,8 +48,7 @@ def run(
     gas_file = inputs.get("gas", Path(simulation.gas))
     gas = load_gas(gas_file)
     _start(simulation, gas, run)  # faults in the configuration come to light here, not in a worker
-    # the gas is described as an input, by its content: where the file lies must not matter
-    kept = {key: value for key, value in settings.items() if key not in ("runs", "gas")}
+    kept = {key: value for key, value in settings.items() if key != "runs"}
     made_by = lineage.build(stage, run, {**parameters, "simulate": kept}, {**inputs, "gas": gas_file})
     spans = runner.spans(simulation.events, chunk_events)
     progress = runner.Progress(f"{stage.name} run {run}", simulation.events)

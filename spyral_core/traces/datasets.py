@@ -6,8 +6,10 @@ Python objects of them than HDF5 takes to read them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import h5py
@@ -16,18 +18,26 @@ from h5py import h5a, h5d, h5g, h5i, h5o, h5s
 from numpy.typing import NDArray
 
 from spyral_core.errors import RejectedEventError
-from spyral_core.traces.event import PAD_COLUMNS, no_pads
+from spyral_core.traces.event import ASAD, CHANNEL, PAD_COLUMNS, SILICON_DETECTORS, no_pads
 
 GroupID: TypeAlias = h5g.GroupID
 DatasetID: TypeAlias = h5d.DatasetID
 ObjectID: TypeAlias = GroupID | DatasetID
 
 # What h5py raises on damaged objects, depending on where the damage is.
-DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)
+DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
 # Larger shapes come from damaged headers; reading them would take all memory before it fails.
 MAX_PAD_ROWS = 1 << 16
 MAX_FRIB_SAMPLES = 1 << 20
 MAX_FRIB_CHANNELS = 64
+# Names inside an event: the last ones are of FRIBDAQ modules that are not read.
+_NAMES = frozenset(
+    ("get", "get_traces", "pads", *SILICON_DETECTORS, "frib_physics", "1903", "977", "1904", "1905", "1906")
+)
+_NAMES |= {"events", "scalers", "meta", "frib", "evt", "scaler"}
+_PLAIN_NAME = re.compile(r"[\w.: -]+", re.ASCII)
+# Chips of an AsAd board and channels of a chip (GET, Nucl. Instrum. Methods A 887 (2018) 81): the same everywhere.
+_ADDRESSES = np.array([4, 4, 68])
 
 
 def one_line(text: object) -> str:
@@ -40,6 +50,38 @@ def link_names(group: GroupID) -> list[str]:
     found: list[bytes] = []
     group.links.iterate(found.append)
     return [name.decode("utf-8", "replace") for name in found]
+
+
+def some_names(group: GroupID) -> list[str]:
+    """Names of links of a group up to the first that cannot be read."""
+    found: list[bytes] = []
+    with suppress(*DAMAGE):
+        group.links.iterate(found.append)
+    return [name.decode("utf-8", "replace") for name in found]
+
+
+def names_by_trial(group: GroupID, names: Iterable[str], stated: bool = True) -> list[str]:
+    """Which of some names a group has, or may have: those whose place in its index is damaged are among them.
+
+    For a group whose `link_names` cannot be listed. What h5py raised first is raised again if no name is sound. If
+    the names are not `stated` by the file, those after the last sound one are left out.
+    """
+    found: list[str] = []
+    fault: Exception | None = None
+    sound = 0
+    for name in names:
+        try:
+            there = group.links.exists(name.encode())
+        except DAMAGE as error:
+            fault = fault or error
+            found.append(name)
+            continue
+        if there:
+            found.append(name)
+            sound = len(found)
+    if fault is not None and not sound:
+        raise fault
+    return found if stated else found[:sound]
 
 
 def path_of(group: GroupID, name: str) -> str:
@@ -61,12 +103,23 @@ def child_dataset(group: GroupID, name: str) -> DatasetID | None:
 def _child(group: GroupID, name: str, kind: type) -> Any:
     with _rejecting(group, name):
         if not group.links.exists(name.encode()):
+            _refuse_misspelt(group, name)
             return None
         found = h5o.open(group, name.encode())
     if not isinstance(found, kind):
         wanted = "group" if kind is GroupID else "dataset"
         raise RejectedEventError(f"{path_of(group, name)}: is not a {wanted}")
     return found
+
+
+def _refuse_misspelt(group: GroupID, name: str) -> None:
+    """Something whose name or index is damaged must not count as absent. Not looked for in a group of many events."""
+    if name in _NAMES:
+        for other in link_names(group):
+            wrong = sum(a != b for a, b in zip(name, other, strict=False))
+            near = len(other) == len(name) and wrong <= 2 and other not in _NAMES
+            if near or other == name or not _PLAIN_NAME.fullmatch(other):
+                raise RejectedEventError(f"{path_of(group, repr(other))}: a damaged `{name}`?")
 
 
 @contextmanager
@@ -89,7 +142,14 @@ def read_pads(group: GroupID, name: str) -> NDArray[np.int16]:
         raise RejectedEventError(f"{path_of(group, name)}: has shape {shape}, must be (pads, {PAD_COLUMNS})")
     if shape[0] > MAX_PAD_ROWS:
         raise RejectedEventError(f"{path_of(group, name)}: has {shape[0]} rows, more than there are channels")
-    return _integers(group, name, dataset, shape, np.int16)
+    rows = _integers(group, name, dataset, shape, np.int16)
+    address = rows[:, ASAD : CHANNEL + 1]
+    impossible = int(np.count_nonzero(((address < 0) | (address >= _ADDRESSES)).any(axis=1)))
+    if impossible > 0.5 * len(rows):
+        raise RejectedEventError(
+            f"{path_of(group, name)}: {impossible} of {len(rows)} rows are of channels that do not exist: no traces"
+        )
+    return rows
 
 
 def read_frib_traces(group: GroupID, name: str) -> NDArray[np.int32] | None:
@@ -129,7 +189,18 @@ def _not_empty(group: GroupID, name: str) -> tuple[DatasetID | None, tuple[int, 
         if space.get_simple_extent_type() == h5s.NULL:
             return None, ()
         shape = space.get_simple_extent_dims()
+        _check_storage(dataset, shape)
     return (None if 0 in shape[:1] else dataset), shape
+
+
+def _check_storage(dataset: DatasetID, shape: tuple[int, ...]) -> None:
+    """ValueError if the stored bytes are not as many as shape and type tell: one of them is damaged."""
+    if dataset.get_offset() is not None:  # contiguous
+        stored, expected = dataset.get_storage_size(), math.prod(shape) * dataset.get_type().get_size()
+        if stored != expected:
+            raise ValueError(f"{stored} bytes are stored, shape {shape} and type tell of {expected}")
+    elif dataset.get_create_plist().get_external_count():
+        raise ValueError("its data lie in another file")
 
 
 def _integers(
@@ -166,6 +237,19 @@ def integer_attribute(thing: ObjectID | None, *names: bytes) -> int | None:
         except DAMAGE:
             continue
     return None
+
+
+def stated_integer(thing: ObjectID, name: bytes) -> int | None:
+    """An attribute that is one integer; None if there is none. RejectedEventError if it is there and is no integer."""
+    try:
+        there = bool(h5a.exists(thing, name))
+    except DAMAGE:
+        there = True
+    value = integer_attribute(thing, name)
+    if there and value is None:
+        above = h5i.get_name(thing) or b"?"
+        raise RejectedEventError(f"{above.decode('utf-8', 'replace')}: its attribute `{name.decode()}` is damaged")
+    return value
 
 
 def first_words(dataset: DatasetID, number: int) -> NDArray[np.int64]:

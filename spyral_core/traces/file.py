@@ -16,6 +16,7 @@ from spyral_core.tables import SCALERS
 from spyral_core.traces.datasets import DAMAGE, GroupID, child_dataset, first_words, one_line, path_of
 from spyral_core.traces.event import TraceEvent
 from spyral_core.traces.layouts import Layout, recognise
+from spyral_core.traces.shortened import missing_bytes, open_shortened
 
 _RUN_FILE = re.compile(r"run_([0-9]{1,18})(?![0-9])")
 
@@ -45,15 +46,16 @@ class TraceFile:
     numbers: NDArray[np.int64]
     notes: list[str]
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
-        self.path, self._file, self.notes = path, file, []
-        self.layout, self._reader = recognise(file, path, run_of(path))
+    def __init__(self, path: Path, file: h5py.File, notes: list[str]) -> None:
+        self.path, self._file = path, file
+        self.layout, self._reader, unusual = recognise(file, path, run_of(path))
         try:
             found, strange = self._reader.numbers()
         except DAMAGE as error:
             raise DataError(f"{path}: the list of events cannot be read: {one_line(error)}") from None
         self.numbers = np.sort(np.array(found, dtype=np.int64))
-        self.notes += [f"{path.name}: {one_line(text)}" for text in _remarks(self.numbers, strange, self._reader)]
+        remarks = _remarks(self.numbers, strange, self._reader)
+        self.notes = [f"{path.name}: {one_line(text)}" for text in (*notes, *unusual, *self._reader.notes, *remarks)]
 
     def __enter__(self) -> Self:
         return self
@@ -108,15 +110,24 @@ class TraceFile:
 def open_traces(path: Path) -> TraceFile:
     """Open a trace file of any known layout.
 
-    Raises DataError if the file is absent, is not HDF5, is truncated, or has a layout that is not known.
+    Of a file that was cut off what HDF5 can reach is read, with a note. Raises DataError if the file is absent, is not
+    HDF5, is cut off before its list of events, or has a layout that is not known.
     """
-    file = store.open_hdf5(path)
+    missing = missing_bytes(path)
+    notes = [f"the file is cut off: {missing} bytes at its end are missing; what is left is used"] if missing else []
+    try:
+        file = open_shortened(path) if missing else store.open_hdf5(path)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{path}: cannot be opened as HDF5: {notes[0]}: {one_line(error)}") from None
     try:
         cache = file.id.get_mdc_config()
         cache.set_initial_size, cache.initial_size = True, METADATA_CACHE
         cache.min_size = cache.max_size = METADATA_CACHE
         file.id.set_mdc_config(cache)
-        return TraceFile(path, file)
+        return TraceFile(path, file, notes)
+    except DataError as error:
+        file.close()
+        raise DataError("; ".join([str(error), *notes])) from None
     except BaseException:
         file.close()
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,21 +11,30 @@ from numpy.typing import NDArray
 
 from spyral_core.errors import RejectedEventError
 from spyral_core.traces.datasets import (
+    DAMAGE,
     GroupID,
     ObjectID,
     child_dataset,
     child_group,
     integer_attribute,
     link_names,
+    names_by_trial,
+    one_line,
     path_of,
     read_frib_traces,
     read_pads,
     read_register,
+    some_names,
+    stated_integer,
 )
 from spyral_core.traces.event import SILICON_DETECTORS, TraceEvent, no_pads
 
 # Without leading zeros, so that a number has one name only; 18 digits fit int64.
 _EVENT_NAME = re.compile(r"event_(0|[1-9][0-9]{0,17})")
+
+
+MOST_EVENTS = 1 << 22
+"""More than a run has: a larger number that a file states is damaged."""
 
 
 @dataclass
@@ -80,10 +89,17 @@ class GroupedLayout:
     ) -> None:
         self._root, self._events, self._run, self._read_get = root, events, run, read_get
         self._harmonized, self._renumbering = harmonized, renumbering
+        self.notes: list[str] = []
 
     def numbers(self) -> tuple[list[int], list[str]]:
         """Event numbers, and the names below `events` that are none."""
-        return _numbered(self._events)
+        try:
+            return _numbered(link_names(self._events))
+        except DAMAGE as error:
+            numbers = numbers_to_try(*self.stated_range(), _numbered(some_names(self._events))[0])
+            tried = names_by_trial(self._events, (f"event_{n}" for n in numbers), bool(self.stated_range()[1]))
+            self.notes.append(damaged_list(error, len(tried)))
+            return _numbered(tried)
 
     def stated_range(self) -> tuple[int | None, tuple[int, ...]]:
         """First event and possible last events as the file's attributes have them."""
@@ -103,7 +119,7 @@ class GroupedLayout:
         traces = None if frib is None else read_frib_traces(frib, "1903")
         # The merger writes `id`, synchronizer and harmonizer write `event` for the same.
         frib_clocks = _attributes(frib, (b"id", b"event"), (b"timestamp",))
-        run, original = integer_attribute(event, b"orig_run"), integer_attribute(event, b"orig_event")
+        run, original = stated_integer(event, b"orig_run"), stated_integer(event, b"orig_event")
         return TraceEvent(
             number,
             run if run is not None else (-1 if self._harmonized else self._run),
@@ -123,7 +139,7 @@ class GroupedLayout:
         """Group and name of each scaler readout, in order."""
         group = child_group(self._root, "scalers")
         if group is not None:
-            for number in sorted(_numbered(group)[0]):
+            for number in sorted(_numbered(link_names(group))[0]):
                 yield group, f"event_{number}"
 
 
@@ -142,10 +158,23 @@ def _attributes(thing: ObjectID | None, *names: tuple[bytes, ...]) -> list[int]:
     return [-1 if value is None else value for value in values]
 
 
-def _numbered(group: GroupID) -> tuple[list[int], list[str]]:
+def numbers_to_try(first: int | None, last: tuple[int, ...], found: list[int]) -> range:
+    """The numbers that events of a file may have: those it states, else up to twice the largest that was found."""
+    beyond = (max(last) if last else 2 * max(found, default=0)) + 1
+    return range(first or 0, min(beyond, MOST_EVENTS))
+
+
+def damaged_list(error: Exception, number: int) -> str:
+    """A note on events that were found by their numbers."""
+    return (
+        f"the file is damaged: its list of events cannot be read ({one_line(error)}); {number} are looked for by number"
+    )
+
+
+def _numbered(names: Iterable[str]) -> tuple[list[int], list[str]]:
     numbers: list[int] = []
     strange: list[str] = []
-    for name in link_names(group):
+    for name in names:
         match = _EVENT_NAME.fullmatch(name)
         if match:
             numbers.append(int(match[1]))

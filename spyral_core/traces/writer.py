@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Self
 
 import h5py
 import numpy as np
+from h5py import h5f, h5p
 from numpy.typing import ArrayLike, NDArray
 
 from spyral_core import store
@@ -36,15 +36,14 @@ class TraceWriter:
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             temporary = opening.enter_context(store.atomic(self._path))
-            # The earliest file version stores no times of groups, and is what the merger itself writes.
-            file = opening.enter_context(h5py.File(temporary, "w", libver="earliest"))
+            file = opening.enter_context(_create(temporary))
             if self._lineage is not None:
-                file.attrs["lineage"] = json.dumps(self._lineage, sort_keys=True)
+                file.attrs["lineage"] = store.as_bytes(self._lineage)
             self._events = file.create_group("events")
             self._scalers = file.create_group("scalers")
             for group in (self._events, self._scalers):
                 group.attrs["version"] = VERSION
-            opening.push(self._finish)
+            self._file = file
             self._open = opening.pop_all()
         return self
 
@@ -82,6 +81,18 @@ class TraceWriter:
         get, frib = _get_datasets(pads, silicon), _frib_datasets(physics_1903, register)
         if number < 0:
             raise ValueError(f"event number {number} is negative")
+        with store.writing(self._path):
+            self._write_event(number, get, frib, timestamp, timestamp_other, frib_timestamp)
+
+    def _write_event(
+        self,
+        number: int,
+        get: Mapping[str, NDArray[Any]],
+        frib: Mapping[str, NDArray[Any]],
+        timestamp: int,
+        timestamp_other: int,
+        frib_timestamp: int,
+    ) -> None:
         event = self._events.create_group(f"event_{number}")
         self._first = number if self._first is None else min(self._first, number)
         if get:
@@ -107,10 +118,8 @@ class TraceWriter:
             _attributes(self._scalers[name], np.uint32, **clocks, incremental=1)
             self._n_scalers += 1
 
-    def _finish(self, kind: object, *_: object) -> None:
-        """Write what is only known at the end, unless the file is to be thrown away."""
-        if kind is not None:
-            return
+    def _finish(self) -> None:
+        """Write what is only known at the end."""
         earliest, latest = self._clock or (0, 0)
         _attributes(self._events, np.uint64, min_event=self._first or 0, max_event=self._last_get)
         _attributes(self._events, np.uint64, min_get_ts=earliest, max_get_ts=latest)
@@ -120,7 +129,29 @@ class TraceWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.__exit__(kind, error, trace)
+        if error is not None:
+            store.abandon(self._file)
+            self._open.__exit__(kind, error, trace)
+            return
+        with self._open, store.writing(self._path):
+            try:
+                self._finish()
+                self._file.flush()
+            except BaseException:
+                store.abandon(self._file)
+                raise
+
+
+def _create(path: Path) -> h5py.File:
+    """A new HDF5 file of the earliest version, which stores no times of groups, and is what the merger itself writes.
+
+    Without a buffer for data: a full disk must be seen when they are written, not when Python lets go of a dataset.
+    """
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    access.set_libver_bounds(h5f.LIBVER_EARLIEST, h5f.LIBVER_LATEST)
+    access.set_sieve_buf_size(0)
+    return h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, fapl=access))
 
 
 def _fitting(values: ArrayLike, dtype: type[np.integer[Any]]) -> NDArray[Any]:

@@ -99,10 +99,24 @@ def test_arguments_that_cannot_be_parsed_are_exit_code_2(place: Path, arguments:
 
 def test_the_lineage_of_a_file_is_printed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     empty_point_clouds(place)
-    assert cli.main(["lineage", str(paths.product(place, "pointcloud", 7))]) == 0
+    assert cli.main(["lineage", "--json", str(paths.product(place, "pointcloud", 7))]) == 0
     assert json.loads(capsys.readouterr().out) == {"made": "by a test"}
     assert cli.main(["lineage", "gas.json"]) == 1
     assert "carries no lineage" in said(capsys)
+
+
+def test_every_command_computes_with_one_thread_whatever_the_environment_says() -> None:
+    code = (
+        "from spyral_core.cli import main; main(['lineage', 'absent'])\n"
+        "import polars, scipy.linalg; from numba import config; from threadpoolctl import threadpool_info\n"
+        "pools = {pool['num_threads'] for pool in threadpool_info()}\n"
+        "print(polars.thread_pool_size(), config.NUMBA_NUM_THREADS, pools)"
+    )
+    many = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"), "2")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | many, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "1 1 {1}"
 
 
 def test_help_needs_no_heavy_library() -> None:

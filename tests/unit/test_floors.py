@@ -15,7 +15,7 @@ FLOORS = [
     ("signal", "clustering", "fitting"),
     ("lineage", "runner"),
     ("phases", "simulate"),
-    ("report", "job", "warmup"),
+    ("report", "job", "warmup", "provenance", "recheck"),
     ("cli", "__main__"),
 ]
 # Names that only type checkers import are no dependency at run time.

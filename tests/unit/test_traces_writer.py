@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from spyral_core import store
+from spyral_core.errors import DataError
 from spyral_core.tables import SCALERS
 from spyral_core.traces.event import SILICON_DETECTORS, TraceEvent
 from spyral_core.traces.file import open_traces
@@ -112,7 +113,7 @@ def test_nothing_is_left_behind_when_closing_fails(tmp_path: Path, monkeypatch: 
         raise OSError("no space left on device")
 
     monkeypatch.setattr(TraceWriter, "_finish", disk_full)
-    with pytest.raises(OSError, match="no space"), TraceWriter(tmp_path / "run_0007.h5") as writer:
+    with pytest.raises(DataError, match="cannot be written: no space"), TraceWriter(tmp_path / "run_0007.h5") as writer:
         writer.write_event(0, None, register=1)
     assert list(tmp_path.iterdir()) == []
 

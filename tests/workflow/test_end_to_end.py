@@ -70,6 +70,13 @@ def test_the_report_is_made_and_nothing_is_left_to_do(made: Workspace) -> None:
     assert list((made.folder / "results").rglob(".*")) == []
 
 
+def test_what_the_workflow_made_would_be_made_again(made: Workspace) -> None:
+    for product in ("solver/deuteron/run_0001.parquet", "estimate/run_0002_rejected.parquet", "traces/run_0001.h5"):
+        done = made.python("lineage", f"results/{product}", "--check", "--config", "config.yaml")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout == f"results/{product}: would be made again as it is\n"
+
+
 @pytest.mark.parametrize(("cores", "workers", "chunk"), [("1", 1, 1), ("2", 2, 7)])
 def test_cores_and_chunks_change_no_byte(made: Workspace, tmp_path: Path, cores: str, workers: int, chunk: int) -> None:
     workspace = copy_of(made, tmp_path)

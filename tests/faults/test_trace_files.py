@@ -1,0 +1,99 @@
+"""Damaged trace files: the other events are as ever, the bad ones are named, nothing hangs, nothing is made up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from . import malformed, samples
+from .damage import Sound, cut, flipped, try_all
+from .guarded import Guarded
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def guarded(simulated: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    with Guarded(tmp_path_factory.mktemp("guarded") / "results", simulated[1]) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=["libattpc_merger:2.0", "legacy"])
+def sound(
+    request: pytest.FixtureRequest,
+    simulated: tuple[Path, Path],
+    guarded: Guarded,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Sound:
+    path = simulated[0]
+    if request.param == "legacy":
+        path = samples.as_legacy(path, tmp_path_factory.mktemp("legacy") / "run_0001.h5")
+    return Sound(path, guarded)
+
+
+def test_a_file_cut_off_anywhere_gives_its_intact_events_or_one_error(sound: Sound, guarded: Guarded) -> None:
+    chance = random.Random(5)
+    size = len(sound.content)
+    lengths = [chance.randrange(1, size) for _ in range(5)] + [size - 1, size - 400, size - 5000]
+    result = try_all(sound, guarded, cut(sound, lengths))
+    assert result.lost == []
+    assert result.tried == len(lengths)
+
+
+def test_flipped_bytes_anywhere_change_no_event_but_their_own(sound: Sound, guarded: Guarded) -> None:
+    result = try_all(sound, guarded, flipped(sound, 10, np.arange(len(sound.content)), random.Random(6)))
+    assert result.lost == []
+    assert result.intact > 0
+
+
+def test_flipped_bytes_of_the_files_structure_are_noticed(sound: Sound, guarded: Guarded) -> None:
+    result = try_all(sound, guarded, flipped(sound, 15, sound.structure, random.Random(7)))
+    silent = [text for text in result.lost if "without a word" in text]  # docs/reliability.md, Limits
+    assert result.lost == silent
+    assert len(silent) < 0.1 * (result.intact + result.rejected)
+    assert result.memory < 2000
+
+
+def test_a_damaged_heap_of_texts_does_not_hang(sound: Sound, guarded: Guarded) -> None:
+    """The string `version` lies in one, and HDF5 would search it for ever."""
+    heap = sound.content.find(b"GCOL")
+    if heap < 0:
+        pytest.skip("this layout has no such text")
+    for place in (heap + 8, heap + 9, heap + 24, heap + 25, heap + 31):
+        content = bytearray(sound.content)
+        content[place] ^= 0xFF
+        answer = guarded.run(bytes(content))
+        assert answer.sound, answer
+        assert answer.clouds == sound.clouds
+
+
+@pytest.mark.parametrize("kind", malformed.kinds(Path("/secret")), ids=lambda kind: kind.name)
+def test_malformed_data_cost_no_other_event(
+    kind: malformed.Kind, simulated: tuple[Path, Path], guarded: Guarded, tmp_path: Path
+) -> None:
+    assert malformed.failures(kind, Sound(simulated[0], guarded), guarded, tmp_path) == []
+
+
+def test_files_of_other_kinds_are_refused_in_one_line(guarded: Guarded, tmp_path: Path) -> None:
+    for name, content in malformed.other_files(tmp_path):
+        answer = guarded.run(content)
+        assert answer.status == "data error", (name, answer)
+        assert answer.sound, (name, answer)
+
+
+def test_a_hostile_version_is_no_command_and_moves_no_cursor(
+    simulated: tuple[Path, Path], guarded: Guarded, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(simulated[0].read_bytes())
+    with h5py.File(copy, "r+") as file:
+        file["events"].attrs["version"] = "\x1b[2J$(touch pwned)\n" * 50
+    answer = guarded.run(copy.read_bytes())
+    assert answer.status == "data error"
+    assert "\x1b" not in answer.message
+    assert len(answer.message) < 2000

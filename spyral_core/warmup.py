@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import llvmlite.binding
 import numba
@@ -72,20 +73,20 @@ def _run_all(folder: Path) -> list[str]:
     gas, gate = folder / "gas.json", folder / "gate.json"
     gas.write_text(json.dumps(_GAS))
     gate.write_text(json.dumps(_GATE))
-    configuration = validate(
-        {
-            "simulate": {"events": 6, "gas": str(gas), "beam": {"downscaled": 0, "contaminant": 0, "pile_up": 0}},
-            "solver": {"gas": str(gas), "interp_ke_max": 200.0},
-            "cluster": {"overlap_join": {}},
-            "max_rejected_share": 1,
-        }
-    )
+    common = {
+        "simulate": {"events": 6, "gas": str(gas), "beam": {"downscaled": 0, "contaminant": 0, "pile_up": 0}},
+        "solver": {"gas": str(gas), "interp_ke_max": 200.0},
+        "max_rejected_share": 1,
+    }
+    joins: list[dict[str, Any]] = [{"overlap_join": {}}, {"continuity_join": {}}]
     failures = []
     for stage in _STAGES:
         try:
-            parameters = json.loads(canonical(configuration, stage.parameters, stage.ignored))
-            with contextlib.redirect_stderr(io.StringIO()):
-                run_job(stage, 1, parameters, folder, folder / "traces", gate if stage.name == "solve" else None)
+            for join in joins if stage.name == "cluster" else joins[:1]:
+                configuration = validate({**common, "cluster": join})
+                parameters = json.loads(canonical(configuration, stage.parameters, stage.ignored))
+                with contextlib.redirect_stderr(io.StringIO()):
+                    run_job(stage, 1, parameters, folder, folder / "traces", gate if stage.name == "solve" else None)
         except Exception as error:
             failures.append(f"{stage.name}: {type(error).__name__}: {error}")
             break

@@ -270,7 +270,9 @@ class Running(Section):
     """How a phase runs. No key in here changes a number."""
 
     chunk_events: int = parameter(32, "events", "events a worker takes at a time", ge=1, le=1_000_000)
-    max_threads: int = parameter(8, "", "worker processes a job asks for", ge=1, le=1024)
+    max_threads: int = parameter(
+        8, "", "most worker processes of a job on this machine; on a cluster the profile says it", ge=1, le=1024
+    )
 
 
 class Configuration(Section):

@@ -65,7 +65,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "survey",
             "spyral_core.phases.survey",
-            ("survey", "get", "pads.electronics", "legacy_ic"),
+            ("survey", "get", "pads.electronics", "legacy_ic", "truncated_traces"),
             ("traces",),
             "survey",
             (tables.SURVEY,),
@@ -75,7 +75,16 @@ STAGES: dict[str, Stage] = {
         Stage(
             "pointcloud",
             "spyral_core.phases.pointcloud",
-            ("get", "frib", "legacy_ic", "pads", "phases.pointcloud", "max_rejected_share", *_DRIFT),
+            (
+                "get",
+                "frib",
+                "legacy_ic",
+                "pads",
+                "phases.pointcloud",
+                "truncated_traces",
+                "max_rejected_share",
+                *_DRIFT,
+            ),
             ("traces", "survey"),
             "pointcloud",
             (tables.POINTCLOUD_EVENTS, tables.POINTS),

@@ -32,7 +32,7 @@ def run_job(
     }
     sources |= inputs.configured(stage, parameters, gate)
     if "traces" in sources:
-        _check_traces(sources["traces"])
+        _check_traces(sources["traces"], parameters.get("truncated_traces") == "recover")
     gate_name = gate.stem if gate else None
     outputs = {role: paths.product(results, name, run, gate_name) for role, name in products(stage).items()}
     if stage.eventwise:
@@ -43,10 +43,19 @@ def run_job(
         import_module(stage.module).run(stage, run, dict(parameters), sources, outputs, workers, chunk_events)
 
 
-def _check_traces(path: Path) -> None:
-    """DataError if a trace file holds no events: an empty run is never what was meant."""
-    from spyral_core.traces.file import open_traces
+def _check_traces(path: Path, recover: bool) -> None:
+    """DataError if a trace file is not whole (unless what is left shall be used), or holds no events.
 
+    Neither is ever what was meant: an incomplete copy, a run that was never taken.
+    """
+    from spyral_core.traces.file import open_traces
+    from spyral_core.traces.shortened import missing_bytes
+
+    if not recover and (missing := missing_bytes(path)):
+        raise DataError(
+            f"{path}: is truncated: {missing} bytes at its end are missing: copy it again, or set "
+            "`truncated_traces: recover` to use what is left"
+        )
     with open_traces(path) as file:
         if not len(file.numbers):
             raise DataError(f"{path}: holds no events: leave the run out with `skip_runs`, or merge it again")

@@ -283,6 +283,9 @@ class Configuration(Section):
     simulate: Simulation | None = parameter(None, "", "make the traces instead: the embedded experiment")
     runs: RunList = parameter("1-2", "", "runs to analyse: numbers and ranges, `94-97, 99`")
     skip_runs: list[int] = parameter(list, "", "runs of the range to leave out")
+    truncated_traces: Literal["refuse", "recover"] = parameter(
+        "refuse", "", "a trace file that is cut off is an error, or what is left of it is used and the rest rejected"
+    )
     max_rejected_share: Real = parameter(
         0.5, "", "a phase fails when more than this share of its events are rejected", ge=0, le=1
     )

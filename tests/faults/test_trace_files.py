@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
+from spyral_core.catalog import STAGES
+from spyral_core.config import canonical, validate
+from spyral_core.errors import DataError
+from spyral_core.job import run_job
 
 from . import malformed, samples
 from .damage import Sound, cut, flipped, try_all
@@ -97,3 +103,23 @@ def test_a_hostile_version_is_no_command_and_moves_no_cursor(
     assert answer.status == "data error"
     assert "\x1b" not in answer.message
     assert len(answer.message) < 2000
+
+
+def test_a_truncated_file_is_an_error_unless_what_is_left_shall_be_used(
+    simulated: tuple[Path, Path], tmp_path: Path
+) -> None:
+    whole = simulated[0].read_bytes()
+    (tmp_path / "traces").mkdir()
+    (tmp_path / "traces/run_0001.h5").write_bytes(whole[:-100])
+    stage = STAGES["survey"]
+
+    def survey(**keys: str) -> None:
+        configuration = validate({"traces": "traces", **keys})
+        parameters = json.loads(canonical(configuration, stage.parameters, stage.ignored))
+        run_job(stage, 1, parameters, tmp_path / "results", tmp_path / "traces")
+
+    with pytest.raises(DataError, match="is truncated: 100 bytes at its end are missing"):
+        survey()
+    assert not (tmp_path / "results").exists()
+    survey(truncated_traces="recover")
+    assert (tmp_path / "results/survey/run_0001.parquet").is_file()

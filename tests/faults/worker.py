@@ -26,7 +26,7 @@ def main() -> None:
     from spyral_core.job import run_job
 
     stage = STAGES["pointcloud"]
-    configuration = validate({"traces": "traces", "max_rejected_share": 1})
+    configuration = validate({"traces": "traces", "max_rejected_share": 1, "truncated_traces": "recover"})
     parameters = json.loads(canonical(configuration, stage.parameters, stage.ignored))
     for line in sys.stdin:
         folder = Path(json.loads(line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spyral_core.errors import ConfigurationError
+from spyral_core.json_file import read_json
 from spyral_core.physics.nuclei import nuclear_mass
 from spyral_core.tables import ESTIMATES
 
@@ -44,17 +43,9 @@ def load_gate(path: str | Path) -> Gate:
 
     Raises ConfigurationError naming the file and the fault.
     """
-    try:
-        values = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise ConfigurationError(f"gate {path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"gate {path}: is not JSON: {error}") from None
-    try:
-        return parse_gate(values, Path(path).stem)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        what = f"lacks the key {error}" if isinstance(error, KeyError) else str(error)
-        raise ConfigurationError(f"gate {path}: {what}; expected `name`, `vertices` ([[x, y], …]), `Z`, `A`") from None
+    name = Path(path).stem
+    expected = "`name`, `vertices` ([[x, y], …]), `Z`, `A`"
+    return read_json("gate", path, lambda values: parse_gate(values, name), expected)
 
 
 def parse_gate(values: Any, name: str) -> Gate:

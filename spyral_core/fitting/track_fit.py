@@ -40,7 +40,7 @@ DIFFERENCES = np.array([1e-3, 1e-3, 1e-3, 1e-5, 1e-5, 1e-5])  # mm, mm, mm, 1, r
 def start_of(parameters, frame, mass_charge):  # type: ignore[no-untyped-def]
     """Start (6,) of a trajectory (`motion.follow`) from the fit's parameters.
 
-    `frame` (4,): if its first number is 0 the first two parameters are vertex x and y, else they are the vertex'
+    `frame` (1,): if its number is 0 the first two parameters are vertex x and y, else they are the vertex'
     distance from the axis and its azimuth. `mass_charge`: MeV and e.
     """
     start = np.empty(6)

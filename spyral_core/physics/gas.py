@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spyral_core.errors import ConfigurationError
+from spyral_core.json_file import read_json
 from spyral_core.physics.nuclei import ATOMIC_MASS_UNIT, atomic_mass, nuclear_mass
 
 GAS_CONSTANT = 8.31446261815324  # J/(mol K)
@@ -158,20 +157,8 @@ def load_gas(path: str | Path) -> GasTarget:
     `{"compound": [[Z, A, atoms], …], "pressure(Torr)": 300.0}` or `{"components": [[[Z, A, atoms], …], …],
     "volume_fractions": […], "pressure(Torr)": 50.0}`. Raises ConfigurationError naming the file and the fault.
     """
-    try:
-        values = json.loads(Path(path).read_text())
-    except OSError as error:
-        raise ConfigurationError(f"gas {path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"gas {path}: is not JSON: {error}") from None
-    try:
-        return parse_gas(values)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        what = f"lacks the key {error}" if isinstance(error, KeyError) else str(error)
-        raise ConfigurationError(
-            f"gas {path}: {what}; expected `compound` ([[Z, A, atoms], …]) or `components` with `volume_fractions`, "
-            "and `pressure(Torr)`"
-        ) from None
+    expected = "`compound` ([[Z, A, atoms], …]) or `components` with `volume_fractions`, and `pressure(Torr)`"
+    return read_json("gas", path, parse_gas, expected)
 
 
 def parse_gas(values: Any) -> GasTarget:

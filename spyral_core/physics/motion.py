@@ -128,7 +128,7 @@ def advance(state, step, constants, log_ke, slope):  # type: ignore[no-untyped-d
 
 
 @kernel
-def step_length(residual_range, uz, constants, log_ke, slope):  # type: ignore[no-untyped-def]
+def step_length(residual_range, constants, log_ke, slope):  # type: ignore[no-untyped-def]
     """The longest path [mm] that one step may take: shares of the radius of curvature and of the residual range."""
     ke, _ = ke_and_loss(residual_range, constants, log_ke, slope)
     momentum = momentum_of(ke, constants[1])
@@ -161,7 +161,7 @@ def follow(start, volume, constants, log_ke, slope, path, states):  # type: igno
             return i, True
         if state[0] ** 2 + state[1] ** 2 > volume[0] ** 2 or state[2] < volume[1] or state[2] > volume[2]:
             return i, False
-        step = step_length(state[6], state[5], constants, log_ke, slope)
+        step = step_length(state[6], constants, log_ke, slope)
         advance(state, step, constants, log_ke, slope)
         path[i] = path[i - 1] + step
         states[i] = state

@@ -53,7 +53,7 @@ def particle_path(rng, gas, Z, A, start):
     start_state(start, *table, state)
     states, losses = [state.copy()], []
     while state[6] > SHORTEST_RANGE and np.hypot(state[0], state[1]) < 292 and 0 <= state[2] <= LENGTH:
-        step = min(step_length(state[6], state[5], *table), 5.0)
+        step = min(step_length(state[6], *table), 5.0)
         before = ke_and_loss(state[6], *table)[0]
         advance(state, step, *table)
         ke = ke_and_loss(max(state[6], 1e-3), *table)[0]

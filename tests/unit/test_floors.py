@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "spyral_core"
 # From the ground up; a module may import from its own floor and from those below.
 FLOORS = [
-    ("errors", "closure", "compiled", "config", "tables", "catalog", "paths", "runs", "store", "inputs"),
+    ("errors", "closure", "compiled", "config", "tables", "catalog", "paths", "runs", "store", "inputs", "json_file"),
     ("detector", "physics", "traces"),
     ("signal", "clustering", "fitting"),
     ("lineage", "runner"),

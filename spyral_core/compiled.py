@@ -48,3 +48,12 @@ def kernel(function: Callable[..., Any]) -> Any:
     """
     numba.config.CACHE_DIR = _folder(function.__module__)  # type: ignore[attr-defined]
     return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """A piece of a kernel with a name of its own: numba puts it into the kernel that calls it before compiling that.
+
+    A kernel that is called by a kernel is compiled twice, once more in its caller; in a chain of calls the innermost is
+    compiled as often as the chain is long. So what has one caller and is not short is a part.
+    """
+    return numba.njit(inline="always", nogil=True, error_model="numpy")(function)

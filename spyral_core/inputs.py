@@ -38,20 +38,35 @@ def configured(stage: Stage, parameters: Mapping[str, Any], gate: Path | None = 
 
 
 def existing(path: Path, key: str) -> Path:
-    """The path, if a file is there; else ConfigurationError."""
+    """The path, if a file is there; else ConfigurationError, also for paths that `literal` refuses."""
+    literal(str(path), key)
     if not path.is_file():
         raise ConfigurationError(f"{key}: no such file: {path} (relative paths start at the working directory)")
+    return path
+
+
+def literal(path: str, key: str) -> str:
+    """The path, if nothing in it has a meaning of its own to the workflow; else ConfigurationError."""
+    if any(character in "{}" or not character.isprintable() for character in path):
+        raise ConfigurationError(
+            f"{key}: {path!r} has braces, which Snakemake takes for a wildcard, or a character that cannot be printed: "
+            "rename it"
+        )
     return path
 
 
 def gates(files: Sequence[str]) -> dict[str, Path]:
     """Particle gates by the name of their results, the file's stem.
 
-    Raises ConfigurationError if a file is not there or two have the same stem.
+    Raises ConfigurationError if a file is not there, its stem is no name for a folder, or two have the same stem.
     """
     found: dict[str, Path] = {}
     for file in files:
         path = existing(Path(file), "solver.gates")
+        if not path.stem.strip("."):
+            raise ConfigurationError(
+                f"solver.gates: {path} has no name before `.json` for its folder of results: rename it"
+            )
         if path.stem in found:
             raise ConfigurationError(
                 f"solver.gates: {found[path.stem]} and {path} would both write solver/{path.stem}: rename one of them"

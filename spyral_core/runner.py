@@ -8,12 +8,12 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from spyral_core.catalog import STAGES, Stage
 from spyral_core.errors import ConfigurationError, DataError, RejectedEventError
 
 Files = Mapping[str, Path]
+Rows = list[tuple[int, ...]]
 
 
 @dataclass
@@ -35,6 +36,26 @@ class Product:
     tables: dict[str, store.Columns] = field(default_factory=dict)
     rejected: list[tuple[int, str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Audit:
+    """What only shows when all events have been read: events that are damaged, with the reason; counts; lines to say.
+
+    What it finds may not depend on the order of the evidence.
+    """
+
+    doubtful: dict[int, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class _DoubtfulError(Exception):
+    """Events that were used and must not be."""
+
+    def __init__(self, events: dict[int, str]) -> None:
+        super().__init__(len(events))
+        self.events = events
 
 
 class Source(Protocol):
@@ -49,8 +70,9 @@ class StageModule(Protocol):
     """The functions that the module of an event-wise stage has.
 
     `process(event, constants)` is a pure function of one event; it raises RejectedEventError with the reason if the
-    event cannot be used. `extra(files, parameters)` gives the columns of the stage's further outputs; a module may go
-    without it.
+    event cannot be used. A module may go without these: `extra(files, parameters)` gives the columns of the stage's
+    further outputs; `audit(evidence, used)` says what all that its sources gave as `evidence()` shows together, given
+    the numbers of the events that were used.
     """
 
     def open_source(self, files: Files, parameters: SimpleNamespace) -> AbstractContextManager[Source]: ...
@@ -74,6 +96,7 @@ class _Job:
     stage: str
     files: dict[str, Path]
     parameters: dict[str, Any]
+    doubtful: dict[int, str]
 
 
 def _load(job: _Job) -> tuple[Any, Callable[[Any, Any], Product]]:
@@ -101,15 +124,19 @@ class _Worker:
         self._context = module.open_source(job.files, parameters)
         self._source = self._context.__enter__()
         self._tables = STAGES[job.stage].tables
+        self._doubtful = job.doubtful
 
     def __call__(
         self, span: tuple[int, int]
-    ) -> tuple[list[Mapping[str, store.Columns]], list[tuple[int, int, str]], dict[str, int]]:
+    ) -> tuple[list[Mapping[str, store.Columns]], list[tuple[int, int, str]], dict[str, int], Rows]:
         pieces: list[Mapping[str, store.Columns]] = []
         rejected: list[tuple[int, int, str]] = []
         counts: dict[str, int] = {}
         for index in range(*span):
             number = int(self._source.numbers[index])
+            if number in self._doubtful:
+                rejected.append((number, -1, self._doubtful[number]))
+                continue
             try:
                 product = self._process(self._source.read(index), self._constants)
                 checked = {
@@ -129,7 +156,8 @@ class _Worker:
             rejected.extend((number, cluster, reason) for cluster, reason in product.rejected)
             for name, count in product.counts.items():
                 counts[name] = counts.get(name, 0) + count
-        return pieces, rejected, counts
+        evidence: Rows = self._source.evidence() if hasattr(self._source, "evidence") else []
+        return pieces, rejected, counts, evidence
 
     def close(self) -> None:
         self._context.__exit__(None, None, None)
@@ -217,6 +245,10 @@ def ordered_map(
             raise DataError(
                 "a worker process died (killed, or out of memory): give the job more memory or fewer threads"
             ) from None
+        except BaseException:  # SIGTERM, too: not to wait for what the workers have begun
+            for worker in active_children():
+                worker.terminate()
+            raise
         finally:
             for future in waiting:
                 future.cancel()
@@ -308,27 +340,50 @@ def run_stage(
 
     Raises DataError if an input cannot be used, or more than `max_rejected_share` of the events are rejected.
     """
-    job = _Job(stage.name, inputs, parameters)
+    doubtful: dict[int, str] = {}
+    while True:
+        try:
+            _attempt(stage, run, _Job(stage.name, inputs, parameters, doubtful), outputs, workers, chunk_events)
+        except _DoubtfulError as found:
+            print(
+                f"{stage.name} run {run}: {len(found.events)} event(s) prove damaged; all is done anew without them",
+                file=sys.stderr,
+            )
+            doubtful = doubtful | found.events
+        else:
+            return
+
+
+def _attempt(stage: Stage, run: int, job: _Job, outputs: dict[str, Path], workers: int, chunk_events: int) -> None:
+    """Run a stage over a file; _DoubtfulError if it used events that all of them together show to be damaged."""
     module, _ = _load(job)
+    inputs, parameters = job.files, job.parameters
     before = stamps(inputs)
     made_by = lineage.build(stage, run, parameters, inputs)
     with module.open_source(inputs, namespace(parameters)) as source:
-        n_events = len(source.numbers)
+        numbers = source.numbers.tolist()
+    n_events = len(numbers)
+    evidence: Rows = []
     rejected: list[tuple[int, int, str]] = []
     counts: dict[str, int] = {"events": n_events}
     progress = Progress(f"{stage.name} run {run}", n_events)
     ranges = spans(n_events, chunk_events)
     with _worker_closed(), _all_or_none(outputs, before), _table_sink(stage, outputs["output"], made_by) as sink:
-        for span, (pieces, refused, counted) in zip(
+        for span, (pieces, refused, counted, seen) in zip(
             ranges, ordered_map(_work, ranges, workers, _start_worker, (job,)), strict=True
         ):
             for piece in pieces:  # one event at a time: the file must not depend on the ranges
                 for name, columns in piece.items():
                     sink.append(name, columns)
             rejected.extend(refused)
+            evidence.extend(seen)
             for name, count in counted.items():
                 counts[name] = counts.get(name, 0) + count
             progress.advance(span[1] - span[0])
+        if hasattr(module, "audit"):
+            refused_events = {number for number, cluster, _ in rejected if cluster < 0}
+            used = [number for number in numbers if number not in refused_events]
+            _audit(module.audit(evidence, used), refused_events, counts)
         further = {name: module.extra(inputs, namespace(parameters)) for name in stage.extra}
         _say(stage, run, rejected, counts)
         check_unchanged(inputs, before)
@@ -344,6 +399,14 @@ def run_stage(
             counts,
         )
         sink.counts = counts
+
+
+def _audit(found: Audit, refused: Collection[int], counts: dict[str, int]) -> None:
+    if found.doubtful.keys() - refused:
+        raise _DoubtfulError(found.doubtful)
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    counts |= found.counts
 
 
 def _say(stage: Stage, run: int, rejected: list[tuple[int, int, str]], counts: dict[str, int]) -> None:

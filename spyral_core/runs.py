@@ -19,7 +19,7 @@ def parse(text: str) -> list[int]:
     """
     found: set[int] = set()
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part, re.ASCII)
+        match = re.fullmatch(r"\s*(\d{1,18})\s*(?:-\s*(\d{1,18})\s*)?", part, re.ASCII)
         if match is None:
             raise ConfigurationError(
                 f"runs: {part.strip()!r} in {text!r} is neither a run number nor a range; write for example '94-97, 99'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,15 @@ class Table:
     columns: tuple[Column, ...]
     owns: tuple[tuple[str, str, str], ...] = ()
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def given(self) -> dict[str, str]:
+        """The types of the columns that are not filled in on writing, by name."""
+        filled = {first for _, first, _ in self.owns}
+        return {column.name: column.dtype for column in self.columns if column.name not in filled}
 
 
 _EVENT = Column("event", "int64", "", "event number in the trace file")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spyral_core import store
+from spyral_core import runs, store
 from spyral_core.detector import corrections, drift, electronics, pads
 from spyral_core.detector.pads import N_PADS, PadPlane
 from spyral_core.errors import DataError
-from spyral_core.runner import Product
+from spyral_core.runner import Audit, Product
 from spyral_core.signal.ion_chamber import (
     DOWNSCALED_TRIGGER,
     LEGACY_AGET,
@@ -30,6 +31,7 @@ from spyral_core.signal.ion_chamber import (
 )
 from spyral_core.signal.pad_pulses import Readout, find_pad_pulses
 from spyral_core.signal.pulses import pad_settings
+from spyral_core.traces.claims import CLAIM_COLUMNS, displaced, far_off, lacking, overlapping
 from spyral_core.traces.event import AGET, CHANNEL, COBO, HEADER_COLUMNS, TraceEvent
 from spyral_core.traces.file import TraceFile, open_traces
 
@@ -137,6 +139,23 @@ def cloud(
         "saturated_pulses": int(pulses.saturated.sum()),
     }
     return {name: values[order] for name, values in columns.items()}, counts
+
+
+def audit(evidence: Sequence[tuple[int, ...]], numbers: Sequence[int]) -> Audit:
+    """Events whose data lie where those of others do, and a word on those that lack what others have."""
+    claims = np.array(evidence, np.int64).reshape(len(evidence), len(CLAIM_COLUMNS))
+    absent, far = lacking(claims, numbers), far_off(claims)
+    told = [(f"have no {kind}", events) for kind, events in absent.items()]
+    told += [(f"have their {kind} out of order (rewritten, or damaged)", events) for kind, events in far.items()]
+    counts = {f"events_without_{kind}": len(events) for kind, events in absent.items()}
+    return Audit(
+        doubtful=displaced(claims) | overlapping(claims),
+        counts=counts | {f"events_with_{kind}_out_of_order": len(events) for kind, events in far.items()},
+        notes=[
+            f"{len(events)} of {len(numbers)} events {what}: {shorten(runs.ranges(events), 400, placeholder=' …')}"
+            for what, events in told
+        ],
+    )
 
 
 def extra(files: Mapping[str, Path], parameters: SimpleNamespace) -> dict[str, NDArray[np.int64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
 import polars as pl
@@ -80,7 +81,7 @@ def rejected_table(runs: Sequence[Run]) -> pl.DataFrame:
     """What was rejected by stage, gate, kind (event or cluster) and reason, most frequent first.
 
     Reasons that differ in nothing but numbers are one: a number that is the same in all of them stays, another becomes
-    the range of its values.
+    the range of its values. `runs`: in how many of each run, the runs with most of them first.
     """
     schema = {
         "stage": pl.String,
@@ -89,6 +90,7 @@ def rejected_table(runs: Sequence[Run]) -> pl.DataFrame:
         "reason": pl.String,
         "number": pl.Int64,
         "first": pl.String,
+        "runs": pl.String,
     }
     groups: dict[tuple[str, str, str, str], _Reason] = {}
     for run in runs:
@@ -98,10 +100,10 @@ def rejected_table(runs: Sequence[Run]) -> pl.DataFrame:
         for stage, gate, whole, reason, number, event in counted.iter_rows():
             key = (stage, gate or "", "event" if whole else "cluster", _NUMBER.sub("#", reason))
             group = groups.setdefault(key, _Reason(reason, f"run {run.number}, event {event}"))
-            group.add(reason, number)
+            group.add(reason, number, run.number)
     rows = [
         {"stage": key[0], "gate": key[1], "kind": key[2], "reason": group.text, "number": group.number}
-        | {"first": group.first}
+        | {"first": group.first, "runs": group.by_run}
         for key, group in groups.items()
     ]
     return pl.DataFrame(rows, schema=schema).sort(
@@ -115,14 +117,20 @@ class _Reason:
     def __init__(self, text: str, first: str) -> None:
         self.number = 0
         self.first = first
+        self._runs: Counter[int] = Counter()
         self._pieces = _NUMBER.split(text)
         self._values: list[list[str]] = [[value, value] for value in _NUMBER.findall(text)]
 
-    def add(self, text: str, number: int) -> None:
+    def add(self, text: str, number: int, run: int) -> None:
         self.number += number
+        self._runs[run] += number
         for place, value in enumerate(_NUMBER.findall(text)):
             low, high = self._values[place]
             self._values[place] = [min(low, value, key=float), max(high, value, key=float)]
+
+    @property
+    def by_run(self) -> str:
+        return ", ".join(f"{run}: {number}" for run, number in self._runs.most_common())
 
     @property
     def text(self) -> str:

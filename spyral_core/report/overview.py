@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from textwrap import shorten
 
 import polars as pl
 
@@ -109,8 +110,15 @@ def _overview(
     if flow_table.height > 1:
         rows.append(["all", *map(_count, flow.totals(flow_table).values())])
     reasons = [
-        [stage + (f" ({gate})" if gate else ""), kind, reason, first, f"{number:,}"]
-        for stage, gate, kind, reason, number, first in rejected.iter_rows()
+        [
+            stage + (f" ({gate})" if gate else ""),
+            kind,
+            reason,
+            first,
+            shorten(by_run, 80, placeholder=" …"),
+            f"{number:,}",
+        ]
+        for stage, gate, kind, reason, number, first, by_run in rejected.iter_rows()
     ]
     shown = reasons[:25]
     more = (
@@ -122,10 +130,17 @@ def _overview(
         Grid(heads, rows, caption="Events, then tracks, by run. A dash: not made. Point at a head for its meaning."),
         _picture(results, names.ALL_RUNS, names.FLOW, None, True),
         Grid(
-            [("stage", ""), ("what", ""), ("reason", ""), ("first", "the first one"), ("number", "")],
+            [
+                ("stage", ""),
+                ("what", ""),
+                ("reason", ""),
+                ("first", "the first one"),
+                ("run: number", "runs with most"),
+                ("number", ""),
+            ],
             shown,
-            n_text=4,
-            caption=f"Rejected by reason (a…b: numbers from a to b{more})",
+            n_text=5,
+            caption=f"Rejected by reason and run (a…b: numbers from a to b{more})",
         ),
     ]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spyral_core import store
 from spyral_core.errors import DataError, RejectedEventError
 from spyral_core.tables import SCALERS
+from spyral_core.traces.claims import Claims
 from spyral_core.traces.datasets import DAMAGE, GroupID, child_dataset, first_words, one_line, path_of
 from spyral_core.traces.event import TraceEvent
 from spyral_core.traces.layouts import Layout, recognise
@@ -48,12 +49,14 @@ class TraceFile:
 
     def __init__(self, path: Path, file: h5py.File, notes: list[str]) -> None:
         self.path, self._file = path, file
+        self._claims: list[tuple[int, int, int, int]] = []
         self.layout, self._reader, unusual = recognise(file, path, run_of(path))
         try:
             found, strange = self._reader.numbers()
         except DAMAGE as error:
             raise DataError(f"{path}: the list of events cannot be read: {one_line(error)}") from None
-        self.numbers = np.sort(np.array(found, dtype=np.int64))
+        self.numbers, times = np.unique(np.array(found, dtype=np.int64), return_counts=True)
+        self._twice = frozenset(self.numbers[times > 1].tolist())
         remarks = _remarks(self.numbers, strange, self._reader)
         self.notes = [f"{path.name}: {one_line(text)}" for text in (*notes, *unusual, *self._reader.notes, *remarks)]
 
@@ -74,7 +77,25 @@ class TraceFile:
 
         Raises RejectedEventError, with the object and the reason, if it is damaged; other events can still be read.
         """
-        return self._reader.read(int(self.numbers[index]))
+        number, claims = int(self.numbers[index]), Claims()
+        if number in self._twice:
+            raise RejectedEventError(f"the file has more than one event {number}: a name is damaged")
+        try:
+            event = self._reader.read(number, claims)
+        except RejectedEventError:
+            claims.objects.clear()
+            self._reader.claim(number, claims)
+            raise
+        finally:
+            self._claims += claims.rows(number)
+        if len(claims.orders) > 1:
+            raise RejectedEventError("its FRIBDAQ data are of different byte orders: a type is damaged")
+        return event
+
+    def evidence(self) -> list[tuple[int, int, int, int]]:
+        """What the events claim that were read since this was last asked for: rows of `CLAIM_COLUMNS`."""
+        found, self._claims = self._claims, []
+        return found
 
     def scalers(self) -> dict[str, NDArray[np.int64]]:
         """All scaler readouts in order, columns of `tables.SCALERS`.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core.errors import RejectedEventError
+from spyral_core.traces.claims import FRIB_TRACES, PADS, REGISTER, SILICON, Claims
 from spyral_core.traces.datasets import (
     DAMAGE,
     GroupID,
     ObjectID,
     child_dataset,
     child_group,
+    claim,
     integer_attribute,
     link_names,
     names_by_trial,
@@ -28,6 +31,7 @@ from spyral_core.traces.datasets import (
     stated_integer,
 )
 from spyral_core.traces.event import SILICON_DETECTORS, TraceEvent, no_pads
+from spyral_core.traces.order import out_of_order
 
 # Without leading zeros, so that a number has one name only; 18 digits fit int64.
 _EVENT_NAME = re.compile(r"event_(0|[1-9][0-9]{0,17})")
@@ -46,23 +50,23 @@ class _Get:
     labelled: ObjectID | None = None
 
 
-def get_of_merger_1(event: GroupID) -> _Get:
+def get_of_merger_1(event: GroupID, claims: Claims) -> _Get:
     """GET data of a 1.0 event: the dataset `get_traces`."""
     traces = child_dataset(event, "get_traces")
     if traces is None:
         _refuse_other_layout(event, "get")
         return _Get(no_pads())
-    return _Get(read_pads(event, "get_traces"), labelled=traces)
+    return _Get(read_pads(event, "get_traces", PADS, claims), labelled=traces)
 
 
-def get_of_merger_2(event: GroupID) -> _Get:
+def get_of_merger_2(event: GroupID, claims: Claims) -> _Get:
     """GET data of a 2.0 event: the group `get`, with pads and silicon detectors."""
     get = child_group(event, "get")
     if get is None:
         _refuse_other_layout(event, "get_traces")
         return _Get(no_pads())
-    silicon = {name: read_pads(get, name) for name in SILICON_DETECTORS}
-    return _Get(read_pads(get, "pads"), {name: rows for name, rows in silicon.items() if len(rows)}, get)
+    silicon = {name: read_pads(get, name, SILICON, claims) for name in SILICON_DETECTORS}
+    return _Get(read_pads(get, "pads", PADS, claims), {name: rows for name, rows in silicon.items() if len(rows)}, get)
 
 
 def _refuse_other_layout(event: GroupID, name: str) -> None:
@@ -83,18 +87,21 @@ class GroupedLayout:
         root: GroupID,
         events: GroupID,
         run: int,
-        read_get: Callable[[GroupID], _Get],
+        read_get: Callable[[GroupID, Claims], _Get],
         harmonized: bool,
         renumbering: bool,
     ) -> None:
         self._root, self._events, self._run, self._read_get = root, events, run, read_get
         self._harmonized, self._renumbering = harmonized, renumbering
+        self._disorder: frozenset[int] = frozenset()
         self.notes: list[str] = []
 
     def numbers(self) -> tuple[list[int], list[str]]:
         """Event numbers, and the names below `events` that are none."""
         try:
-            return _numbered(link_names(self._events))
+            names = link_names(self._events)
+            self._disorder = frozenset(_numbered(out_of_order(names))[0])
+            return _numbered(names)
         except DAMAGE as error:
             numbers = numbers_to_try(*self.stated_range(), _numbered(some_names(self._events))[0])
             tried = names_by_trial(self._events, (f"event_{n}" for n in numbers), bool(self.stated_range()[1]))
@@ -108,15 +115,19 @@ class GroupedLayout:
             return first, ()
         return first, (last, last - 1) if self._renumbering else (last,)
 
-    def read(self, number: int) -> TraceEvent:
-        """One event; RejectedEventError if it is damaged."""
+    def read(self, number: int, claims: Claims) -> TraceEvent:
+        """One event, and what it claims; RejectedEventError if it is damaged."""
+        if number in self._disorder:
+            raise RejectedEventError("its name is out of order among those of the events: a name is damaged")
         event = child_group(self._events, f"event_{number}")
         if event is None:
             raise RejectedEventError(f"{path_of(self._events, f'event_{number}')}: is not in the file")
-        get = self._read_get(event)
+        get = self._read_get(event, claims)
         clocks = _attributes(get.labelled, (b"id",), (b"timestamp",), (b"timestamp_other",))
         frib = child_group(event, "frib_physics")
-        traces = None if frib is None else read_frib_traces(frib, "1903")
+        traces, trigger = None, -1
+        if frib is not None:
+            traces, trigger = read_frib_traces(frib, "1903", claims), read_register(frib, "977", claims)
         # The merger writes `id`, synchronizer and harmonizer write `event` for the same.
         frib_clocks = _attributes(frib, (b"id", b"event"), (b"timestamp",))
         run, original = stated_integer(event, b"orig_run"), stated_integer(event, b"orig_event")
@@ -126,7 +137,7 @@ class GroupedLayout:
             original if original is not None else (-1 if self._harmonized else number),
             get.pads,
             *channels(traces),
-            trigger=-1 if frib is None else read_register(frib, "977"),
+            trigger=trigger,
             get_silicon=get.silicon,
             get_id=clocks[0],
             get_timestamp=clocks[1],
@@ -134,6 +145,16 @@ class GroupedLayout:
             frib_id=frib_clocks[0],
             frib_timestamp=frib_clocks[1],
         )
+
+    def claim(self, number: int, claims: Claims) -> None:
+        """What an event claims that is not read."""
+        with suppress(*DAMAGE, RejectedEventError):
+            event = child_group(self._events, f"event_{number}")
+            if event is not None:
+                claim(event, "get_traces", PADS, claims)
+                claim(child_group(event, "get"), "pads", PADS, claims)
+                claim(child_group(event, "frib_physics"), "1903", FRIB_TRACES, claims)
+                claim(child_group(event, "frib_physics"), "977", REGISTER, claims)
 
     def scalers(self) -> Iterator[tuple[GroupID, str]]:
         """Group and name of each scaler readout, in order."""

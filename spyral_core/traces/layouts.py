@@ -11,6 +11,7 @@ import h5py
 from h5py import h5a
 
 from spyral_core.errors import DataError, RejectedEventError
+from spyral_core.traces.claims import Claims
 from spyral_core.traces.datasets import DAMAGE, GroupID, child_group, link_names, one_line
 from spyral_core.traces.event import TraceEvent
 from spyral_core.traces.grouped import GroupedLayout, get_of_merger_1, get_of_merger_2
@@ -48,8 +49,12 @@ class Layout(Protocol):
         """First event as the file states it, None if not, and what it states of the last one, each possible meaning."""
         ...
 
-    def read(self, number: int) -> TraceEvent:
-        """One event; RejectedEventError if it is damaged."""
+    def read(self, number: int, claims: Claims) -> TraceEvent:
+        """One event, and what it claims; RejectedEventError if it is damaged."""
+        ...
+
+    def claim(self, number: int, claims: Claims) -> None:
+        """What an event claims that cannot be read, as far as it can be told."""
         ...
 
     def scalers(self) -> Iterator[tuple[GroupID, str]]:

@@ -54,6 +54,8 @@ class _ShortenedFile(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        if not 0 <= self._at <= self._size:
+            raise OSError(f"byte {self._at} is beyond the end")
         self._file.seek(self._at)
         number: int = self._file.readinto(buffer) or 0
         for start, shown in self.patches.items():

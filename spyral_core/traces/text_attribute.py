@@ -14,15 +14,13 @@ from typing import BinaryIO
 
 import h5py
 import numpy as np
-from h5py import h5a, h5o, h5t
-
-from spyral_core.traces.datasets import GroupID
+from h5py import h5a, h5g, h5o, h5t
 
 _ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
 _MOST_BLOCKS, _MOST_OBJECTS, _LONGEST_HEADER, _LONGEST_TEXT = 64, 4096, 1 << 20, 4096
 
 
-def text_attribute(file: h5py.File, path: Path, group: GroupID, name: str) -> str | None:
+def text_attribute(file: h5py.File, path: Path, group: h5g.GroupID, name: str) -> str | None:
     """The text of an attribute, None if there is none of this name.
 
     Raises ValueError, or what h5py raises (`DAMAGE`), if it cannot be read or is no single text.
@@ -55,7 +53,7 @@ def _bytes(raw: BinaryIO, offset: int, number: int) -> bytes:
 
 def _attribute_data(raw: BinaryIO, base: int, address: int, name: str) -> bytes:
     """The stored 16 bytes of a variable-length text attribute: its length, heap and place in the heap."""
-    for kind, body in _messages(raw, base, base + address):
+    for kind, body in object_messages(raw, base, base + address):
         if kind == _ATTRIBUTE:
             version, _, n_name, n_type, n_space = struct.unpack_from("<BBHHH", body)
             start = 9 if version == 3 else 8
@@ -65,8 +63,11 @@ def _attribute_data(raw: BinaryIO, base: int, address: int, name: str) -> bytes:
     raise ValueError(f"the attribute `{name}` is not in its object's header")
 
 
-def _messages(raw: BinaryIO, base: int, address: int) -> Iterator[tuple[int, bytes]]:
-    """Type and body of each message of an object header, of version 1 or 2."""
+def object_messages(raw: BinaryIO, base: int, address: int) -> Iterator[tuple[int, bytes]]:
+    """Type and body of each message of an object header, of version 1 or 2, at an address in the file.
+
+    Raises ValueError, struct.error or IndexError if the header is damaged.
+    """
     prefix = _bytes(raw, address, 64)
     modern = prefix[:4] == b"OHDR"
     if modern:

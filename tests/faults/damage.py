@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from spyral_core import runs
+
 from .guarded import Answer, Guarded
+
+_LACKING = re.compile(r"events have (?:no|their) .*: ([-0-9, ]+)$", re.MULTILINE)
 
 
 @dataclass
@@ -19,8 +24,9 @@ class Damage:
     """What became of damaged copies of a file.
 
     Events are `intact` (the cloud is byte for byte that of the sound file), `rejected` (a row with its reason) or
-    `changed`, and then a flipped byte lies in that event's own data. `unreachable`: in files that could not be opened,
-    or left out with a note. `lost`: what must not be.
+    `changed`, and then a flipped byte lies in that event's own data. `noted`: changed, because it lacks something or
+    has it elsewhere, and the log says so. `unreachable`: in files that could not be opened, or left out with a note.
+    `lost`: what must not be.
     """
 
     tried: int = 0
@@ -28,6 +34,7 @@ class Damage:
     intact: int = 0
     rejected: int = 0
     changed: int = 0
+    noted: int = 0
     unreachable: int = 0
     memory: int = 0
     lost: list[str] = field(default_factory=list)
@@ -104,6 +111,7 @@ def _compare(sound: Sound, answer: Answer, touched: set[int], result: Damage) ->
     counted = len(clouds) + len(rejected) + (answer.counts or {}).get("downscaled_ic", 0)
     if counted != (answer.counts or {}).get("events"):
         result.lost.append(f"copy {result.tried}: {counted} events of {answer.counts}")
+    lacking = {number for found in _LACKING.findall(answer.log) for number in runs.parse(found)}
     for number, digest in sound.clouds.items():
         if clouds.get(number) == digest:
             result.intact += 1
@@ -111,6 +119,8 @@ def _compare(sound: Sound, answer: Answer, touched: set[int], result: Damage) ->
             result.rejected += 1
         elif int(number) in touched:  # its own samples, or its trigger
             result.changed += 1
+        elif int(number) in lacking:
+            result.noted += 1
         elif number not in clouds and "run_0001.h5:" in answer.log:  # its name is lost, and the log tells of a hole
             result.unreachable += 1
         else:

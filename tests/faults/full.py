@@ -75,11 +75,13 @@ def _kills(folder: Path, options: argparse.Namespace) -> list[Line]:
     if code:
         return [Line("kill", 0, "", [f"the undisturbed run failed: {said[-500:]}"])]
     reference, took = experiment.tables(), time.monotonic() - started
-    outcome = kills.kill_some(experiment, reference, options.kills, 0.8 * took, random.Random(options.seed))
+    outcome = kills.kill_some(experiment, reference, options.kills, min(0.5 * took, 12.0), random.Random(options.seed))
     killed = ", ".join(f"{number} × {target}" for target, number in sorted(outcome.by_target.items()))
     text = (
-        f"every table that was there was whole; {outcome.completed} finished runs, the {len(reference)} tables of each "
-        f"those of an undisturbed run; `--unlock` needed {outcome.unlocked} times ({killed})"
+        f"in {outcome.sessions} starts of Snakemake; every table that was there was whole; {outcome.completed} "
+        f"finished runs, the {len(reference)} tables of each those of an undisturbed run ({took:.0f} s); `--unlock` "
+        f"needed {outcome.unlocked} times; at most {outcome.slowest:.0f} s from a kill to the end of every process "
+        f"({killed})"
     )
     return [Line("process killed at a random moment", outcome.tried, text, outcome.lost)]
 
@@ -99,8 +101,8 @@ def _with_samples(folder: Path, run: Callable[[Sound, Guarded], Damage]) -> list
 def _line(fault: str, result: Damage) -> Line:
     text = (
         f"{result.refused} files refused in one line; events: {result.intact} as in the sound file, {result.rejected} "
-        f"rejected with a reason, {result.changed} with flips in their own samples, {result.unreachable} out of HDF5's "
-        f"reach; at most {result.memory} MB"
+        f"rejected with a reason, {result.changed} with flips in their own samples, {result.noted} changed and named "
+        f"in the log, {result.unreachable} out of HDF5's reach; at most {result.memory} MB"
     )
     return Line(fault, result.tried, text, result.lost)
 

@@ -17,13 +17,10 @@ from typing import Any
 
 import yaml
 
-from spyral_core.compiled import base_folder
-
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "profiles", "envs", "spyral_core")
 CONFIGURATION: dict[str, Any] = {
     "results": "results",
-    "simulate": {"seed": 7, "runs": 2, "events": 10, "gas": "gas.json"},
+    "simulate": {"seed": 7, "runs": 2, "events": 6, "gas": "gas.json"},
     "runs": "1-2",
     "max_rejected_share": 1.0,
     "solver": {"gas": "gas.json", "gates": ["deuteron.json"]},
@@ -37,29 +34,30 @@ INPUTS = {
 
 @dataclass
 class Outcome:
-    """Kills that were tried, by what was killed; `lost` says what went wrong, and is to stay empty."""
+    """Kills that were tried, by what was killed; `lost` says what went wrong, and is to stay empty.
+
+    `sessions`: starts of Snakemake that met a kill. `slowest`: the longest time [s] that Snakemake, or a process of its
+    session, went on after the last kill.
+    """
 
     tried: int = 0
     by_target: dict[str, int] = field(default_factory=dict)
-    finished_first: int = 0
+    sessions: int = 0
     completed: int = 0
     unlocked: int = 0
+    slowest: float = 0.0
     lost: list[str] = field(default_factory=list)
 
 
 class Experiment:
-    """The project and a small simulated experiment in a folder of its own."""
+    """A small simulated experiment in a folder of its own, analysed by the code at `ROOT`.
+
+    Not by a copy: numba keeps compiled kernels by the path of their source.
+    """
 
     def __init__(self, folder: Path, cores: int = 4) -> None:
-        self.folder, self._project, self._cores = folder / "work", folder / "project", cores
+        self.folder, self._cores = folder, cores
         self.folder.mkdir(parents=True)
-        self._project.mkdir()
-        for part in PARTS:
-            source = ROOT / part
-            if source.is_dir():
-                shutil.copytree(source, self._project / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, self._project / part)
         for name, text in INPUTS.items():
             (self.folder / name).write_text(text)
         self.configure(CONFIGURATION)
@@ -67,15 +65,15 @@ class Experiment:
     def configure(self, configuration: dict[str, Any]) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(configuration))
 
-    def start(self, *arguments: str, log: str = "snakemake.log") -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Snakemake in a process group of its own."""
         snakemake = str(Path(sys.executable).with_name("snakemake"))
-        command = [snakemake, "--snakefile", str(self._project / "Snakefile"), "--configfile", "config.yaml"]
-        with (self.folder / log).open("wb") as output:
+        command = [snakemake, "--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml"]
+        with (self.folder / "snakemake.log").open("wb") as output:
             return subprocess.Popen(
                 [*command, "--cores", str(self._cores), *arguments],
                 cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": str(self._project), "NUMBA_CACHE_DIR": str(base_folder())},
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -84,7 +82,11 @@ class Experiment:
     def finish(self, *arguments: str) -> tuple[int, str]:
         """Snakemake to its end: exit code and what it said."""
         code = self.start(*arguments).wait()
-        return code, (self.folder / "snakemake.log").read_text(errors="replace")
+        return code, self.said()
+
+    def said(self) -> str:
+        """What Snakemake said the last time."""
+        return (self.folder / "snakemake.log").read_text(errors="replace")
 
     def tables(self) -> dict[str, str]:
         """The digest of every table, by its path below the results."""
@@ -120,42 +122,50 @@ def processes_of(group: int) -> dict[str, list[int]]:
 def kill_some(
     experiment: Experiment, reference: dict[str, str], number: int, longest: float, chance: random.Random
 ) -> Outcome:
-    """Start the experiment again and again and kill something of it, `number` times; then let it finish."""
+    """Start the experiment again and again and kill something of it, `number` times; then let it finish.
+
+    `longest` is the time [s] from one kill to the next, at most. Snakemake goes on with what does not depend on a job
+    that was killed, so that it may meet several kills before it ends.
+    """
     outcome = Outcome()
     experiment.clear()
-    must_unlock = False
+    snakemake_killed = False
     while outcome.tried < number:
-        if must_unlock:
-            must_unlock = _unlock(experiment, outcome)
         process = experiment.start()
-        target, which = _kill_one(process, chance.uniform(0.3, longest), chance)
+        killed: list[str] = []
+        while outcome.tried < number and (target := _kill_one(process, chance.uniform(0.3, longest), chance)):
+            last = time.monotonic()
+            killed.append(target)
+            outcome.tried += 1
+            outcome.by_target[target] = outcome.by_target.get(target, 0) + 1
         code = process.wait()
         _end_of_session(process.pid, outcome)
-        if target is None:
-            outcome.finished_first += 1
-        else:
-            outcome.tried += 1
-            outcome.by_target[f"{target} {which}"] = outcome.by_target.get(f"{target} {which}", 0) + 1
-            must_unlock = target in ("snakemake", "everything")
         _check_no_half_table(experiment, reference, outcome)
-        if target is None and code == 0:
+        if killed:
+            outcome.sessions += 1
+            outcome.slowest = max(outcome.slowest, time.monotonic() - last)
+            snakemake_killed = any(target.startswith(("snakemake", "everything")) for target in killed)
+        elif code == 0:
             _check_complete(experiment, reference, outcome)
             experiment.clear()
-    if must_unlock:
-        _unlock(experiment, outcome)
+        elif not snakemake_killed or not _unlock(experiment, outcome):
+            outcome.lost.append(f"Snakemake failed by itself: {experiment.said()[-300:]}")
+            break
     code, said = experiment.finish()
+    if code != 0 and snakemake_killed and _unlock(experiment, outcome):
+        code, said = experiment.finish()
     if code != 0:
         outcome.lost.append(f"the last run failed: {said[-300:]}")
     _check_complete(experiment, reference, outcome)
     return outcome
 
 
-def _kill_one(process: subprocess.Popen[bytes], after: float, chance: random.Random) -> tuple[str | None, str]:
-    """Kill a process of the session, or all of them, after some seconds: what was killed, and how."""
+def _kill_one(process: subprocess.Popen[bytes], after: float, chance: random.Random) -> str:
+    """Kill a process of the session, or all, after some seconds: what was killed and how, "" if it has ended."""
     until = time.monotonic() + after
     while time.monotonic() < until:
         if process.poll() is not None:
-            return None, ""
+            return ""
         time.sleep(0.02)
     which = chance.choice([signal.SIGTERM, signal.SIGKILL])
     wanted = chance.choice(["snakemake", "stage", "worker", "everything"])
@@ -164,14 +174,14 @@ def _kill_one(process: subprocess.Popen[bytes], after: float, chance: random.Ran
         with contextlib.suppress(ProcessLookupError):
             if wanted == "everything":
                 os.killpg(process.pid, which)
-                return wanted, which.name
+                return f"{wanted} {which.name}"
             if members[wanted]:
                 os.kill(chance.choice(members[wanted]), which)
-                return wanted, which.name
+                return f"{wanted} {which.name}"
         if wanted != "snakemake" and time.monotonic() > until + 5:
             wanted = "stage" if wanted == "worker" else "snakemake"
         time.sleep(0.02)
-    return None, ""
+    return ""
 
 
 def _end_of_session(session: int, outcome: Outcome) -> None:
@@ -187,15 +197,15 @@ def _end_of_session(session: int, outcome: Outcome) -> None:
 
 
 def _unlock(experiment: Experiment, outcome: Outcome) -> bool:
-    """After Snakemake itself was killed: unlock as its message says, if it says so. False: nothing is locked now."""
-    code, said = experiment.finish("--dry-run")
-    code, said = experiment.finish() if "LockException" in said or code else (0, "")
+    """After Snakemake itself was killed: unlock as its message says. False if it says no such thing."""
+    said = experiment.said()
+    if "cannot be locked" not in said or "--unlock" not in said:
+        return False
+    code, said = experiment.finish("--unlock")
     if code != 0:
-        if "--unlock" not in said:
-            outcome.lost.append(f"Snakemake failed without saying what to do: {said[-300:]}")
-        experiment.finish("--unlock")
-        outcome.unlocked += 1
-    return False
+        outcome.lost.append(f"--unlock failed: {said[-300:]}")
+    outcome.unlocked += 1
+    return code == 0
 
 
 def _check_no_half_table(experiment: Experiment, reference: dict[str, str], outcome: Outcome) -> None:

@@ -117,9 +117,9 @@ def test_reasons_that_differ_in_a_number_are_counted_together() -> None:
         Run(2, rejected=rejected("-2.5 of 30 points")),
     ]
     table = flow.rejected_table(runs)
-    assert table.select("kind", "reason", "number", "first").rows() == [
-        ("cluster", "-2.5…11 of 30 points", 3, "run 1, event 10"),
-        ("cluster", "no circle", 1, "run 1, event 11"),
+    assert table.select("kind", "reason", "number", "first", "runs").rows() == [
+        ("cluster", "-2.5…11 of 30 points", 3, "run 1, event 10", "1: 2, 2: 1"),
+        ("cluster", "no circle", 1, "run 1, event 11", "1: 1"),
     ]
 
 

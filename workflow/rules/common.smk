@@ -112,6 +112,14 @@ def simulated_over_measured():
                 )
 
 
+def own_folder():
+    """The folder of all results, which may be deleted."""
+    folder = os.path.normpath(inputs.literal(CONFIGURATION.results, "results"))
+    if folder == os.curdir:
+        raise ConfigurationError("results: must be a folder of its own, not the working directory")
+    return folder
+
+
 def traces_folder():
     """The folder of trace files.
 
@@ -230,8 +238,7 @@ def report_command(*options):
         "-m",
         "spyral_core",
         "report",
-        "--results",
-        RESULTS,
+        f"--results={RESULTS}",
         "--runs",
         runs.ranges(RUNS),
     ]
@@ -265,8 +272,9 @@ CONFIGURATION = checked(
     config,
     ", ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
 )
-RESULTS = os.path.normpath(CONFIGURATION.results)
+RESULTS = checked(own_folder)
 TRACES_FOLDER = checked(traces_folder)
+checked(inputs.literal, str(TRACES_FOLDER), "traces")
 TRACES = str(TRACES_FOLDER / Path(paths.PATTERNS["traces"]).name)
 RUNS = checked(selected_runs)
 FILES = checked(configured)

@@ -23,5 +23,5 @@ rule estimate:
         results=results_folder,
     shell:
         "spyral_core estimate --run {wildcards.run} --parameters {params.parameters:q}"
-        " --results {params.results:q}"
+        " --results={params.results:q}"
         " --threads {threads} --chunk-events {resources.chunk_events} > {log:q} 2>&1"

@@ -24,5 +24,5 @@ rule pointcloud:
         traces=traces_of_run,
     shell:
         "spyral_core pointcloud --run {wildcards.run} --parameters {params.parameters:q}"
-        " --results {params.results:q} --traces {params.traces:q}"
+        " --results={params.results:q} --traces={params.traces:q}"
         " --threads {threads} --chunk-events {resources.chunk_events} > {log:q} 2>&1"

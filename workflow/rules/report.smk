@@ -43,4 +43,4 @@ rule report:
         runs=runs.ranges(RUNS),
     shell:
         "spyral_core report --runs {params.runs:q} --parameters {params.parameters:q}"
-        " --results {params.results:q} > {log:q} 2>&1"
+        " --results={params.results:q} > {log:q} 2>&1"

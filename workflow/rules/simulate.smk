@@ -21,5 +21,5 @@ rule simulate:
         results=results_folder,
     shell:
         "spyral_core simulate --run {wildcards.run} --parameters {params.parameters:q}"
-        " --results {params.results:q}"
+        " --results={params.results:q}"
         " --threads {threads} --chunk-events {resources.chunk_events} > {log:q} 2>&1"

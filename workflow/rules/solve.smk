@@ -21,6 +21,6 @@ rule solve:
         fingerprint=fingerprint("solve"),
         results=results_folder,
     shell:
-        "spyral_core solve --run {wildcards.run} --gate {input.gate:q} --parameters {params.parameters:q}"
-        " --results {params.results:q}"
+        "spyral_core solve --run {wildcards.run} --gate={input.gate:q} --parameters {params.parameters:q}"
+        " --results={params.results:q}"
         " --threads {threads} --chunk-events {resources.chunk_events} > {log:q} 2>&1"

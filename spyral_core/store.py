@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -77,16 +77,12 @@ def as_columns(table: Table, values: Columns) -> dict[str, NDArray[Any]]:
 
     Raises ValueError on a missing or unknown column, or unequal lengths.
     """
-    filled = {first for _, first, _ in table.owns}
-    if set(values) - filled != set(table.names) - filled:
+    if not table.given.keys() <= values.keys() <= set(table.names):
         raise ValueError(f"table {table.name} has columns {sorted(table.names)}, got {sorted(values)}")
-    columns = {
-        column.name: np.atleast_1d(
-            np.asarray(values[column.name], dtype=object if column.dtype == "str" else column.dtype)
-        )
-        for column in table.columns
-        if column.name not in filled
-    }
+    columns = {}
+    for name, dtype in table.given.items():
+        column = np.asarray(values[name], dtype=object if dtype == "str" else dtype)
+        columns[name] = column if column.ndim else column.reshape(1)
     if len({len(column) for column in columns.values()}) > 1:
         raise ValueError(f"table {table.name}: columns of unequal length")
     return columns
@@ -182,12 +178,14 @@ class TableReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._columns: dict[str, dict[str, h5py.Dataset]] = {}
 
     def __enter__(self) -> Self:
         self._file = open_hdf5(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._columns.clear()
         self._file.close()
 
     @property
@@ -199,10 +197,15 @@ class TableReader:
         group = self._file[table]
         return len(group[next(iter(group))])
 
-    def read(self, table: str, first: int = 0, number: int | None = None) -> dict[str, NDArray[Any]]:
-        """Rows `first` … `first + number` of a table, all columns."""
+    def read(
+        self, table: str, first: int = 0, number: int | None = None, names: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Rows `first` … `first + number` of a table: all columns, or those of `names`."""
         stop = None if number is None else first + number
-        return {name: dataset[first:stop] for name, dataset in self._file[table].items()}
+        if table not in self._columns:  # opening a dataset takes longer than reading some rows of it
+            self._columns[table] = dict(self._file[table].items())
+        columns = self._columns[table]
+        return {name: columns[name][first:stop] for name in (columns if names is None else names)}
 
 
 def open_hdf5(path: Path) -> h5py.File:

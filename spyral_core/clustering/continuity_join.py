@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spyral_core.clustering.direction import UNKNOWN, direction
 from spyral_core.clustering.grouping import label_limit, merge_linked
-from spyral_core.compiled import kernel
+from spyral_core.compiled import kernel, part
 from spyral_core.fitting.circle import fit_circle
 
 Floats = NDArray[np.float64]
@@ -48,7 +48,7 @@ def continuity_join(
         labels = merge_linked(labels, linked)
 
 
-@kernel
+@part
 def _gaps(
     points: Floats,
     radii: Floats,
@@ -59,28 +59,41 @@ def _gaps(
     direction_threshold: float,
 ) -> Floats:
     """From the upper end of each cluster (row) to the lower end of each (column) in units of the limits, or inf."""
-    senses = np.full(n_labels, UNKNOWN)
     ends = np.full((n_labels, 4), np.nan)  # radius and z of the lower end, of the upper end
-    circles = np.full((n_labels, 3), np.nan)
     for label in range(n_labels):
         members = np.flatnonzero(labels == label)
         if len(members) == 0:
             continue
-        senses[label] = direction(points[members], direction_threshold)
-        circles[label] = fit_circle(points[members, 0], points[members, 1])
         low, high = members[:_END_POINTS], members[-_END_POINTS:]
         ends[label, 0], ends[label, 1] = np.mean(radii[low]), np.mean(points[low, 2])
         ends[label, 2], ends[label, 3] = np.mean(radii[high]), np.mean(points[high, 2])
     gaps = np.full((n_labels, n_labels), np.inf)
     for lower in range(n_labels):
         for upper in range(n_labels):
-            if lower == upper or senses[lower] == UNKNOWN or senses[lower] != senses[upper]:
-                continue
-            between = math.hypot(circles[lower, 0] - circles[upper, 0], circles[lower, 1] - circles[upper, 1])
-            if not between < max(circles[lower, 2], circles[upper, 2]):
-                continue
             by_radius = abs(ends[upper, 0] - ends[lower, 2]) / radius_limit
             by_z = abs(ends[upper, 1] - ends[lower, 3]) / z_limit
-            if by_radius <= 1.0 and by_z <= 1.0:
+            if lower != upper and by_radius <= 1.0 and by_z <= 1.0:
                 gaps[lower, upper] = math.hypot(by_radius, by_z)
+    _keep_alike(points, labels, gaps, direction_threshold)
     return gaps
+
+
+@part
+def _keep_alike(points: Floats, labels: Integers, gaps: Floats, direction_threshold: float) -> None:
+    """Make inf the gaps between clusters that do not turn the same, known way about a common centre.
+
+    Senses and circles take most of the time of a join, so they are only found of clusters whose ends are near.
+    """
+    n_labels = len(gaps)
+    senses, circles = np.full(n_labels, UNKNOWN), np.full((n_labels, 3), np.nan)
+    for label in range(n_labels):
+        if min(np.min(gaps[label]), np.min(gaps[:, label])) < np.inf:
+            members = np.flatnonzero(labels == label)
+            senses[label] = direction(points[members], direction_threshold)
+            circles[label] = fit_circle(points[members, 0], points[members, 1])
+    for lower in range(n_labels):
+        for upper in range(n_labels):
+            between = math.hypot(circles[lower, 0] - circles[upper, 0], circles[lower, 1] - circles[upper, 1])
+            about_one = between < max(circles[lower, 2], circles[upper, 2])
+            if senses[lower] == UNKNOWN or senses[lower] != senses[upper] or not about_one:
+                gaps[lower, upper] = np.inf

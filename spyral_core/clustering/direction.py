@@ -76,16 +76,31 @@ def total_turn(azimuth: Floats, height: Floats) -> float:
 @kernel
 def _periodogram(azimuth: Floats, height: Floats) -> Floats:
     """|Σ exp i(φ − kh)|² for k = −π m … π m, of not too many of the points."""
-    real, imaginary = np.zeros(2 * _HALF_TURNS + 1), np.zeros(2 * _HALF_TURNS + 1)
+    n_places = _HALF_TURNS + 1
+    sums = np.zeros((4, n_places))  # of cos φ and sin φ, each times cos kh and sin kh; they serve k and −k
+    c, s = np.ones(2 * n_places), np.zeros(2 * n_places)
     for point in range(0, len(azimuth), (len(azimuth) + _MOST_POINTS - 1) // _MOST_POINTS):
-        cosine, sine = math.cos(math.pi * height[point]), math.sin(math.pi * height[point])
-        start = azimuth[point] + _HALF_TURNS * math.pi * height[point]
-        u, v = math.cos(start), math.sin(start)
-        for place in range(2 * _HALF_TURNS + 1):
-            real[place] += u
-            imaginary[place] += v
-            u, v = u * cosine + v * sine, v * cosine - u * sine
-    return real * real + imaginary * imaginary
+        _fill_multiples(math.pi * height[point], n_places, c, s)
+        u, v = math.cos(azimuth[point]), math.sin(azimuth[point])
+        for place in range(n_places):
+            sums[0, place] += u * c[place]
+            sums[1, place] += v * s[place]
+            sums[2, place] += v * c[place]
+            sums[3, place] += u * s[place]
+    up, down = (sums[0] + sums[1]) ** 2 + (sums[2] - sums[3]) ** 2, (sums[0] - sums[1]) ** 2 + (sums[2] + sums[3]) ** 2
+    return np.concatenate((down[:0:-1], up))
+
+
+@kernel
+def _fill_multiples(angle: float, n_places: int, cosines: Floats, sines: Floats) -> None:
+    """Fill in cosines and sines (2 n,) of 1 … n − 1 times an angle, each step twice as many; those of 0 are there."""
+    known, cosine, sine = 1, math.cos(angle), math.sin(angle)
+    while known < n_places:
+        for place in range(known):
+            cosines[known + place] = cosines[place] * cosine - sines[place] * sine
+            sines[known + place] = sines[place] * cosine + cosines[place] * sine
+        cosine, sine = cosine * cosine - sine * sine, 2.0 * cosine * sine
+        known *= 2
 
 
 @kernel

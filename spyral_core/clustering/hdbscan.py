@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spyral_core.clustering.condensed_tree import condense
 from spyral_core.clustering.linkage import single_linkage
-from spyral_core.clustering.neighbours import neighbourhoods
+from spyral_core.clustering.neighbours import kth_squares
 from spyral_core.clustering.spanning_tree import spanning_tree
 from spyral_core.compiled import kernel
 
@@ -35,7 +35,7 @@ def hdbscan(points: Floats, min_size: int, min_points: int, selection_epsilon: f
     if n_points < min_size:
         return np.full(n_points, NOISE)
     n_neighbours = min(min_points, n_points) - 1
-    core = neighbourhoods(points, n_neighbours)[0] if n_neighbours > 0 else np.zeros(n_points)
+    core = kth_squares(points, n_neighbours) if n_neighbours > 0 else np.zeros(n_points)
     first, second, squares = spanning_tree(points, core)
     length = np.maximum(np.rint(np.sqrt(squares) / _RESOLUTION), 1.0) * _RESOLUTION
     order = np.argsort(length, kind="mergesort")

@@ -1,4 +1,4 @@
-"""Points that are lonelier than their neighbours: the local outlier factor.
+"""Points that are lonelier than their neighbours, by the local outlier factor, and clusters without them.
 
 Breunig, Kriegel, Ng and Sander, Proc. ACM SIGMOD 2000, 93.
 """
@@ -8,16 +8,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spyral_core.clustering.direction import direction
+from spyral_core.clustering.grouping import label_limit
 from spyral_core.clustering.neighbours import neighbourhoods
-from spyral_core.compiled import kernel
+from spyral_core.compiled import kernel, part
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 OUTLIER_FACTOR = 1.5
+_FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 5, 200  # the latter bounds the memory
 _TINY = 1e-10  # mm; keeps the density of coinciding points finite
 
 
-@kernel
+@part
 def local_outlier_factors(points: Floats, n_neighbours: int) -> Floats:
     """Local outlier factor (n,) of points (n, 3), sorted by the last column: near 1 inside, larger outside.
 
@@ -39,7 +43,7 @@ def local_outlier_factors(points: Floats, n_neighbours: int) -> Floats:
     return factors
 
 
-@kernel
+@part
 def inliers(points: Floats, n_neighbours: int) -> NDArray[np.bool_]:
     """Which points (n, 3), sorted by the last column, are no outliers: their factor is at most 1.5.
 
@@ -49,3 +53,33 @@ def inliers(points: Floats, n_neighbours: int) -> NDArray[np.bool_]:
         return np.ones(len(points), np.bool_)
     factors: Floats = local_outlier_factors(points, max(min(n_neighbours, len(points) - 1), 1))
     return factors <= OUTLIER_FACTOR
+
+
+@kernel
+def clean_clusters(
+    points: Floats, labels: Integers, z_scale: float, neighbour_share: float, direction_threshold: float
+) -> tuple[Integers, Integers, Integers, Integers]:
+    """Clusters of points (n, 3) [mm], sorted by z, without their outliers.
+
+    `neighbour_share` of a cluster's points, at least 5 and at most 200, are neighbours; distances along z count
+    `z_scale`.
+
+    Returns of each cluster, in the order of the labels, its label, number of points and direction; and the indices of
+    the points of all, one cluster after the other.
+    """
+    scaled = points * np.array([1.0, 1.0, z_scale])
+    n_labels = label_limit(labels)
+    names, sizes, senses = np.empty(n_labels, np.int64), np.empty(n_labels, np.int64), np.empty(n_labels, np.int64)
+    chosen = np.empty(len(points), np.int64)
+    n_clusters, n_chosen = 0, 0
+    for label in range(n_labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) == 0:
+            continue
+        n_neighbours = min(max(int(neighbour_share * len(members)), _FEWEST_NEIGHBOURS), _MOST_NEIGHBOURS)
+        members = members[inliers(scaled[members], n_neighbours)]
+        names[n_clusters], sizes[n_clusters] = label, len(members)
+        senses[n_clusters] = direction(points[members], direction_threshold)
+        chosen[n_chosen : n_chosen + len(members)] = members
+        n_clusters, n_chosen = n_clusters + 1, n_chosen + len(members)
+    return names[:n_clusters], sizes[:n_clusters], senses[:n_clusters], chosen[:n_chosen]

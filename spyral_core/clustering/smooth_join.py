@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core.clustering.grouping import label_limit
-from spyral_core.compiled import kernel
+from spyral_core.compiled import kernel, part
 from spyral_core.fitting.circle import fit_circle
 
 Floats = NDArray[np.float64]
@@ -104,7 +104,7 @@ def _facing(points: Floats, members: Integers, at: int) -> Integers:
     return members[np.argsort(squares, kind="mergesort")[:_END_POINTS]]
 
 
-@kernel
+@part
 def _helix_misfit(points: Floats, first: Integers, second: Integers) -> float:
     """The larger of the root mean square deviations [mm] from a circle, and from z linear in the path along it.
 

@@ -28,15 +28,33 @@ def spanning_tree(points: Floats, core: Floats) -> tuple[Integers, Integers, Flo
     for edge in range(n_edges):
         left = n_points - 1 - edge
         here_x, here_y, here_z, here_core, here = x[taken], y[taken], z[taken], dense[taken], number[taken]
-        x[taken], y[taken], z[taken], dense[taken] = x[left], y[left], z[left], dense[left]
-        number[taken], nearest[taken], reach[taken] = number[left], nearest[left], reach[left]
-        shortest, taken = np.inf, 0
-        for other in range(left):
+        for column in (x, y, z, dense, reach):
+            column[taken] = column[left]
+        for column in (number, nearest):
+            column[taken] = column[left]
+        for other in range(left):  # selects instead of branches: the compiler makes vectors of it
             square = (x[other] - here_x) ** 2 + (y[other] - here_y) ** 2 + (z[other] - here_z) ** 2
             square = max(square, here_core, dense[other])
-            if square < reach[other]:
-                reach[other], nearest[other] = square, here
-            if reach[other] < shortest:
-                shortest, taken = reach[other], other
-        inside[edge], outside[edge], length[edge] = nearest[taken], number[taken], shortest
+            nearer = square < reach[other]
+            reach[other] = square if nearer else reach[other]
+            nearest[other] = here if nearer else nearest[other]
+        taken = first_of_smallest(reach[:left])
+        inside[edge], outside[edge], length[edge] = nearest[taken], number[taken], reach[taken]
     return inside, outside, length
+
+
+@kernel
+def first_of_smallest(values: Floats) -> int:
+    """Place of the first of the smallest values ≥ 0, as `numpy.argmin`.
+
+    Values that are not negative have the order of their bits as integers, of which the compiler finds the smallest
+    with vectors.
+    """
+    bits = values.view(np.int64)
+    least = bits[0]
+    for place in range(len(bits)):
+        least = min(least, bits[place])
+    place = 0
+    while bits[place] != least:
+        place += 1
+    return place

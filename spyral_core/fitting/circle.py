@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 
 _MAX_STEPS = 60
 _LARGEST_RADIUS = 1e6  # in units of the points' spread; collinear points get a circle of this radius
+_ENOUGH = 1e-13  # of the sum of squares; steps that gain less move the circle by 10⁻⁶ of its uncertainty
 
 
 @kernel
@@ -21,27 +22,16 @@ def fit_circle(x: Floats, y: Floats) -> tuple[float, float, float]:
     Returns centre x, y and radius in the units of the points. Collinear points give a circle of very large, finite
     radius; fewer than three points, or all of them in one place, give nan.
     """
-    circle: tuple[float, float, float] = fit_weighted_circle(x, y, np.ones(len(x)))
-    return circle
-
-
-@kernel
-def fit_weighted_circle(x: Floats, y: Floats, weights: Floats) -> tuple[float, float, float]:
-    """As `fit_circle`, each squared distance multiplied by its weight ≥ 0; points of weight 0 are left out."""
-    n_points = 0
-    for index in range(len(x)):
-        if weights[index] > 0.0:
-            n_points += 1
-    total = np.sum(weights)
-    if n_points < 3 or not total > 0.0:
+    if len(x) < 3:
         return np.nan, np.nan, np.nan
-    mean_x, mean_y = np.sum(weights * x) / total, np.sum(weights * y) / total
+    mean_x, mean_y = np.mean(x), np.mean(y)
     u, v = x - mean_x, y - mean_y
-    spread = np.sqrt(np.sum(weights * (u * u + v * v)) / total)
+    spread = np.sqrt(np.mean(u * u + v * v))
     if not 0.0 < spread < np.inf:
         return np.nan, np.nan, np.nan
-    u, v, share = u / spread, v / spread, weights / total
-    a, phi, d = _polish(u, v, share, _taubin(u, v, share))
+    u /= spread
+    v /= spread
+    a, phi, d = _polish(u, v, _taubin(u, v))
     a = np.copysign(max(abs(a), 0.5 / _LARGEST_RADIUS), a)
     root = np.sqrt(max(1.0 + 4.0 * a * d, 0.0))
     return (
@@ -52,16 +42,20 @@ def fit_weighted_circle(x: Floats, y: Floats, weights: Floats) -> tuple[float, f
 
 
 @kernel
-def _taubin(u: Floats, v: Floats, share: Floats) -> tuple[float, float, float]:
+def _taubin(u: Floats, v: Floats) -> tuple[float, float, float]:
     """Taubin's fit (IEEE PAMI 13 (1991) 1115) as (A, φ, D) of A(u² + v²) + s(u cos φ + v sin φ) + D = 0, s² = 1 + 4AD.
 
-    The points are centred, of unit spread, their shares sum to one. The smallest root of the characteristic polynomial
-    is found by Newton's method from 0 (Chernov, Circular and Linear Regression (2010), section 5.10). Where the circle
-    is undefined or fits worse, the line along the points' longest axis is returned.
+    The points are centred, of unit spread. The smallest root of the characteristic polynomial is found by Newton's
+    method from 0 (Chernov, Circular and Linear Regression (2010), section 5.10). Where the circle is undefined or fits
+    worse, the line along the points' longest axis is returned.
     """
-    w = u * u + v * v
-    uu, vv, uv = np.sum(share * u * u), np.sum(share * v * v), np.sum(share * u * v)
-    uw, vw, ww = np.sum(share * u * w), np.sum(share * v * w), np.sum(share * w * w)
+    uu, vv, uv, uw, vw, ww = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(len(u)):
+        w = u[i] * u[i] + v[i] * v[i]
+        uu, vv, uv = uu + u[i] * u[i], vv + v[i] * v[i], uv + u[i] * v[i]
+        uw, vw, ww = uw + u[i] * w, vw + v[i] * w, ww + w * w
+    n = float(len(u))
+    uu, vv, uv, uw, vw, ww = uu / n, vv / n, uv / n, uw / n, vw / n, ww / n
     mean_w = uu + vv
     determinant = uu * vv - uv * uv
     spread_w = ww - mean_w * mean_w
@@ -88,69 +82,67 @@ def _taubin(u: Floats, v: Floats, share: Floats) -> tuple[float, float, float]:
     if norm < 1e-12:
         return 0.0, line_phi, 0.0
     a, d, phi = a / norm, d / norm, np.arctan2(c, b)
-    if _sum_of_squares(u, v, share, a, phi, d) <= _sum_of_squares(u, v, share, 0.0, line_phi, 0.0):
+    normal, gradient = np.empty((3, 3)), np.empty(3)
+    if _add_distances(u, v, a, phi, d, normal, gradient) <= _add_distances(u, v, 0.0, line_phi, 0.0, normal, gradient):
         return a, phi, d
     return 0.0, line_phi, 0.0
 
 
 @kernel
-def _sum_of_squares(u: Floats, v: Floats, share: Floats, a: float, phi: float, d: float) -> float:
-    """Weighted squared distances from the circle (A, φ, D); inf outside of the parameters' range."""
+def _add_distances(u: Floats, v: Floats, a: float, phi: float, d: float, normal: Floats, gradient: Floats) -> float:
+    """Mean squared distance from the circle (A, φ, D), inf outside of the parameters' range.
+
+    Fills the normal equations (3, 3), of which the lower half is used, and the gradient (3,) of a Gauss–Newton step.
+    The distance of a point is 2P/(1 + √(1 + 4AP)), P the left side of the circle's equation (Chernov and Lesort,
+    J. Math. Imaging Vision 23 (2005) 239).
+    """
     square = 1.0 + 4.0 * a * d
     if not square > 0.0:
         return np.inf
     root, cosine, sine = np.sqrt(square), np.cos(phi), np.sin(phi)
-    total = 0.0
-    for index in range(len(u)):
-        p = a * (u[index] ** 2 + v[index] ** 2) + root * (u[index] * cosine + v[index] * sine) + d
-        distance = 2.0 * p / (1.0 + np.sqrt(max(1.0 + 4.0 * a * p, 0.0)))
-        total += share[index] * distance * distance
-    return total
+    aa, ap, ad, pp, pd, dd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    by_a, by_p, by_d, total = 0.0, 0.0, 0.0, 0.0
+    for i in range(len(u)):
+        w = u[i] * u[i] + v[i] * v[i]
+        along = u[i] * cosine + v[i] * sine
+        p = a * w + root * along + d
+        q = max(np.sqrt(max(1.0 + 4.0 * a * p, 0.0)), 1e-6)
+        share = 2.0 / (1.0 + q)
+        distance = p * share
+        lever = distance / q
+        factor = (1.0 - a * lever) * share
+        slope_a = (w + 2.0 * d * along / root) * factor - distance * lever
+        slope_p = root * (v[i] * cosine - u[i] * sine) * factor
+        slope_d = (1.0 + 2.0 * a * along / root) * factor
+        aa, ap, ad = aa + slope_a * slope_a, ap + slope_a * slope_p, ad + slope_a * slope_d
+        pp, pd, dd = pp + slope_p * slope_p, pd + slope_p * slope_d, dd + slope_d * slope_d
+        by_a, by_p, by_d = by_a + slope_a * distance, by_p + slope_p * distance, by_d + slope_d * distance
+        total += distance * distance
+    normal[0, 0], normal[1, 0], normal[1, 1], normal[2, 0], normal[2, 1], normal[2, 2] = aa, ap, pp, ad, pd, dd
+    gradient[0], gradient[1], gradient[2] = by_a, by_p, by_d
+    return total / len(u)
 
 
 @kernel
-def _polish(u: Floats, v: Floats, share: Floats, start: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Gauss–Newton steps with Marquardt's damping in (A, φ, D), where a line is nothing special.
-
-    The distance of a point is 2P/(1 + √(1 + 4AP)), P the left side of the circle's equation (Chernov and Lesort,
-    J. Math. Imaging Vision 23 (2005) 239).
-    """
+def _polish(u: Floats, v: Floats, start: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Gauss–Newton steps with Marquardt's damping in (A, φ, D), where a line is nothing special."""
     a, phi, d = start
-    best = _sum_of_squares(u, v, share, a, phi, d)
     damping = 1e-6
-    normal, gradient = np.zeros((3, 3)), np.zeros(3)
-    for _ in range(_MAX_STEPS):
-        normal[:] = 0.0
-        gradient[:] = 0.0
-        root, cosine, sine = np.sqrt(1.0 + 4.0 * a * d), np.cos(phi), np.sin(phi)
-        for index in range(len(u)):
-            square = u[index] ** 2 + v[index] ** 2
-            along = u[index] * cosine + v[index] * sine
-            p = a * square + root * along + d
-            q = max(np.sqrt(max(1.0 + 4.0 * a * p, 0.0)), 1e-6)
-            distance = 2.0 * p / (1.0 + q)
-            factor = 2.0 * (1.0 - a * distance / q) / (1.0 + q)
-            by_a = (square + 2.0 * d * along / root) * factor - distance * distance / q
-            by_phi = root * (v[index] * cosine - u[index] * sine) * factor
-            by_d = (1.0 + 2.0 * a * along / root) * factor
-            slopes = (by_a, by_phi, by_d)
-            for row in range(3):
-                gradient[row] += share[index] * slopes[row] * distance
-                for column in range(3):
-                    normal[row, column] += share[index] * slopes[row] * slopes[column]
-        improved = False
-        while damping < 1e8:
-            step = solve_damped(normal, gradient, damping)
-            new = _sum_of_squares(u, v, share, a - step[0], phi - step[1], d - step[2])
-            if new <= best:
-                improved = True
-                break
+    normal, gradient = np.empty((3, 3)), np.empty(3)
+    new_normal, new_gradient = np.empty((3, 3)), np.empty(3)
+    best = _add_distances(u, v, a, phi, d, normal, gradient)
+    n_steps = 0
+    while n_steps < _MAX_STEPS and damping < 1e8:
+        step = solve_damped(normal, gradient, damping)
+        new = _add_distances(u, v, a - step[0], phi - step[1], d - step[2], new_normal, new_gradient)
+        if not new <= best:
             damping *= 10.0
-        if not improved:
-            break
+            continue
+        n_steps += 1
         gain = best - new
         a, phi, d, best = a - step[0], phi - step[1], d - step[2], new
+        normal, gradient, new_normal, new_gradient = new_normal, new_gradient, normal, gradient
         damping = max(0.1 * damping, 1e-12)
-        if gain <= 1e-13 * best or best < 1e-28:
+        if gain <= _ENOUGH * best or best < 1e-28:
             break
     return a, phi, d

@@ -56,23 +56,24 @@ def estimate_track(points: Floats, charge: Floats, scale: Floats, direction: int
     `direction` is the clustering's: 0 forward, 1 backward, -1 not known; a weak hint. Raises RejectedEventError, with
     the reason, if there are too few points, or no curve through them that begins near the detector.
     """
-    usable = np.isfinite(points).all(axis=0) & np.isfinite(charge) & (charge > 0)
-    n_points = int(usable.sum())
-    if n_points < settings.min_points:
-        raise RejectedEventError(f"too few points: {n_points}, wanted {settings.min_points}")
-    values = estimate_values(
-        np.ascontiguousarray(points[:, usable]),
-        charge[usable],
-        scale[usable],
+    n_points, values = estimate_values(
+        points,
+        charge,
+        scale,
         direction,
         settings.volume,
+        settings.min_points,
         settings.penalty,
         settings.magnetic_field,
     )
-    if not np.isfinite(values[:9]).all():
-        raise RejectedEventError("no circle goes through the points: they are in one place, or in a line with the beam")
+    if n_points < settings.min_points:
+        raise RejectedEventError(f"too few points: {n_points}, wanted {settings.min_points}")
     if not np.isfinite(values).all():
-        raise RejectedEventError("no two points lie on the first half turn of the track: its energy loss is unknown")
+        if np.isfinite(values[:9]).all():
+            raise RejectedEventError(
+                "no two points lie on the first half turn of the track: its energy loss is unknown"
+            )
+        raise RejectedEventError("no circle goes through the points: they are in one place, or in a line with the beam")
     named = dict(zip(_VALUES, values.tolist(), strict=True))
     estimate = Estimate(**named, direction=0 if named["polar"] <= 0.5 * np.pi else 1)
     length = settings.volume.last_z
@@ -88,14 +89,22 @@ def estimate_values(
     scale: Floats,
     hint: int,
     volume: Volume,
+    min_points: int,
     penalty: float,
     magnetic_field: float,
-) -> Floats:
-    """The fields of `Estimate` but the direction, in its order (13,); nan where there is no curve."""
+) -> tuple[int, Floats]:
+    """The number of usable points, and the fields of `Estimate` but the direction, in its order (13,).
+
+    A usable point has coordinates and a positive charge. The fields are nan where there are too few, or no curve.
+    """
     values = np.full(13, np.nan)
+    usable = np.flatnonzero(np.isfinite(points[0] + points[1] + points[2] + charge) & (charge > 0.0))
+    if len(usable) < min_points:
+        return len(usable), values
+    points, charge, scale = points[:, usable], charge[usable], scale[usable]
     spiral = find_spiral(points, charge, scale, hint, volume, penalty)
     if not spiral.cost < np.inf:
-        return values
+        return len(usable), values
     parameters = spiral.parameters
     s, x, y, azimuth, curvature = find_vertex(parameters, spiral.reference)
     z = parameters[4] + parameters[5] * s
@@ -108,7 +117,7 @@ def estimate_values(
         spiral.s, spiral.squares, charge[spiral.order], scale[spiral.order], parameters, s
     )
     values[9], values[10], values[11], values[12] = density, np.sqrt(density), total, length
-    return values
+    return len(usable), values
 
 
 @kernel

@@ -33,11 +33,17 @@ def path_orders(x: Floats, y: Floats, z: Floats, centre_x: float, centre_y: floa
     orders = np.empty((N_ORDERS, n), np.int64)
     by_z = np.argsort(z, kind="mergesort")
     azimuth = np.arctan2(y - centre_y, x - centre_x)
-    orders[0] = by_z
-    orders[1] = np.argsort(unwrapped_azimuth(azimuth, by_z), kind="mergesort")
-    orders[2] = np.argsort(cut_azimuth(azimuth, 0), kind="mergesort")
-    orders[3] = np.argsort(cut_azimuth(azimuth, 1), kind="mergesort")
-    orders[4] = coil_order(x, y, centre_x, centre_y)
+    by_turn = np.argsort(unwrapped_azimuth(azimuth, by_z), kind="mergesort")
+    cut = cut_orders(azimuth)
+    inwards = coil_order(x, y, centre_x, centre_y)
+    for i in range(n):
+        orders[0, i], orders[1, i], orders[2, i], orders[3, i], orders[4, i] = (
+            by_z[i],
+            by_turn[i],
+            cut[0, i],
+            cut[1, i],
+            inwards[i],
+        )
     lengths = np.empty(N_ORDERS)
     for k in range(N_ORDERS):
         lengths[k] = tour_length(x, y, z, orders[k])
@@ -55,14 +61,21 @@ def tour_length(x: Floats, y: Floats, z: Floats, order: Integers) -> float:
 
 
 @kernel
-def cut_azimuth(azimuth: Floats, rank: int) -> Floats:
-    """Azimuths (n,) [rad] moved by 2π such that the cut is the largest gap between them (rank 0), or the next (1)."""
-    ordered = np.sort(azimuth)
-    gaps = np.empty(len(ordered))
-    gaps[0] = ordered[0] + 2.0 * np.pi - ordered[-1]
-    gaps[1:] = np.diff(ordered)
-    cut = ordered[np.argsort(-gaps, kind="mergesort")[rank]]
-    return np.where(azimuth < cut, azimuth + 2.0 * np.pi, azimuth)
+def cut_orders(azimuth: Floats) -> Integers:
+    """Orders (2, n) by azimuth (n,) [rad] around the circle, from its largest gap on, and from the next one on."""
+    around = np.argsort(azimuth, kind="mergesort")
+    n = len(azimuth)
+    gaps = np.empty(n)
+    gaps[0] = azimuth[around[0]] + 2.0 * np.pi - azimuth[around[-1]]
+    for i in range(1, n):
+        gaps[i] = azimuth[around[i]] - azimuth[around[i - 1]]
+    orders = np.empty((2, n), np.int64)
+    for rank in range(2):
+        cut = np.argmax(gaps)
+        for i in range(n):
+            orders[rank, i] = around[(cut + i) % n]
+        gaps[cut] = -1.0
+    return orders
 
 
 @kernel

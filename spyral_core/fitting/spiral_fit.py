@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spyral_core.clustering.spanning_tree import first_of_smallest
 from spyral_core.compiled import kernel
 from spyral_core.fitting.linear import solve_damped
-from spyral_core.fitting.spiral import nodes_for, trace_curve
+from spyral_core.fitting.spiral import beside_node, fill_slopes, nodes_for, trace_curve
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def fit_spiral(
     sum of bounded squared distances.
     """
     n = points.shape[1]
-    parameters, best_parameters = start.copy(), start.copy()
+    parameters, best_parameters = start.copy(), start
     s, best_s = np.zeros(n), np.zeros(n)
     squares, best_squares = np.zeros(n), np.zeros(n)
     best = np.inf
@@ -70,9 +71,8 @@ def fit_spiral(
             if cost < best:
                 stalled = stalled + 1 if cost > best - 0.02 else 0
                 best = cost
-                best_parameters[:] = parameters
-                best_s[:] = s
-                best_squares[:] = squares
+                best_parameters = parameters.copy()
+                best_s, s, best_squares, squares = s, best_s, squares, best_squares
             else:
                 stalled += 1
             if stalled >= 1:
@@ -140,35 +140,31 @@ def _add_points(
 ) -> float:
     """Fill s and squares (n,), add the points to the normal equations, return their cost."""
     c = parameters[5]
-    across, along = np.zeros(6), np.zeros(6)
+    slopes = np.zeros((2, 6))
+    slopes[1, 4] = 1.0
     cost = 0.0
-    z_nodes = parameters[4] + c * nodes
     first = 0
     while nodes[first] < -BEFORE_START:
         first += 1
+    x_nodes, y_nodes, z_nodes = curve[0, first:], curve[1, first:], parameters[4] + c * nodes[first:]
+    distances = np.empty(len(z_nodes))
     left_x, left_y = -np.sin(reference[2]), np.cos(reference[2])
     for i in range(points.shape[1]):
         x, y, z = points[0, i], points[1, i], points[2, i]
         ratio = (sigma[i] / sigma_z[i]) ** 2
-        nearest, node = np.inf, first
-        for k in range(first, len(nodes)):
-            distance = (x - curve[0, k]) ** 2 + (y - curve[1, k]) ** 2 + ratio * (z - z_nodes[k]) ** 2
-            if distance < nearest:
-                nearest, node = distance, k
-        cosine, sine = np.cos(curve[2, node]), np.sin(curve[2, node])
+        _fill_distances(x_nodes, y_nodes, z_nodes, x, y, z, ratio, distances)
+        node = first + first_of_smallest(distances)
+        cosine, sine = curve[10, node], curve[11, node]
         forward = (x - curve[0, node]) * cosine + (y - curve[1, node]) * sine
-        shift = (forward + ratio * c * (z - z_nodes[node])) / (1.0 + ratio * c * c)
+        shift = (forward + ratio * c * (z - z_nodes[node - first])) / (1.0 + ratio * c * c)
         if node == first:
             shift = max(shift, 0.0)
         elif node == len(nodes) - 1:
             shift = min(shift, 0.0)
         s[i] = nodes[node] + shift
-        turn = curve[9, node] * shift
-        dx = x - curve[0, node] - shift * (cosine - 0.5 * turn * sine)
-        dy = y - curve[1, node] - shift * (sine + 0.5 * turn * cosine)
-        cosine, sine = cosine - turn * sine, sine + turn * cosine
-        aside = -dx * sine + dy * cosine
-        ahead = dx * cosine + dy * sine
+        at_x, at_y, cosine, sine = beside_node(curve, node, shift)
+        aside = (y - at_y) * cosine - (x - at_x) * sine
+        ahead = (x - at_x) * cosine + (y - at_y) * sine
         dz = z - parameters[4] - c * s[i]
 
         variance = sigma[i] ** 2 + (SPREAD * s[i]) ** 2
@@ -178,21 +174,26 @@ def _add_points(
         squares[i] = square
         damped = 1.0 / (1.0 + square / width**2)
         cost += square * damped
-        weight = damped * damped
+        weight, weight_z = damped * damped / variance, damped * damped / variance_z
 
-        across[0] = left_x * -sine + left_y * cosine
-        along[0] = left_x * cosine + left_y * sine
-        for k in range(3):
-            across[1 + k] = -curve[3 + k, node] * sine + curve[6 + k, node] * cosine
-            along[1 + k] = curve[3 + k, node] * cosine + curve[6 + k, node] * sine
-        for k in range(4):
-            along[k] *= -c
-        along[4], along[5] = 1.0, s[i]
+        fill_slopes(curve, node, shift, left_x, left_y, slopes)
+        slopes[1, :4] *= -c
+        slopes[1, 5] = s[i]
         for k in range(6):
-            right[k] += weight * (across[k] * aside / variance - along[k] * rest / variance_z)
+            across, along = weight * slopes[0, k], weight_z * slopes[1, k]
+            right[k] += across * aside - along * rest
             for m in range(k + 1):
-                matrix[k, m] += weight * (across[k] * across[m] / variance + along[k] * along[m] / variance_z)
+                matrix[k, m] += across * slopes[0, m] + along * slopes[1, m]
     return cost
+
+
+@kernel
+def _fill_distances(
+    x: Floats, y: Floats, z: Floats, at_x: float, at_y: float, at_z: float, ratio: float, distances: Floats
+) -> None:
+    """Squared distances of nodes (m,) from a place, z in units of the ratio: a short loop is turned into vectors."""
+    for node in range(len(x)):
+        distances[node] = (x[node] - at_x) ** 2 + (y[node] - at_y) ** 2 + ratio * (z[node] - at_z) ** 2
 
 
 @kernel
@@ -207,19 +208,21 @@ def _add_axis(
 ) -> float:
     """Add the beam axis as a point that the curve passes before its start; a distant axis does not pull."""
     node = vertex_node(nodes, curve)
-    cosine, sine = np.cos(curve[2, node]), np.sin(curve[2, node])
-    aside = (curve[0, node] * sine - curve[1, node] * cosine) / axis_sigma
+    step = nodes[1] - nodes[0]
+    x, y, cosine, sine = beside_node(curve, node, 0.0)
+    shift = -(x * cosine + y * sine) / max(1.0 - curve[9, node] * (x * sine - y * cosine), 0.5)
+    shift = min(max(shift, -step), step)
+    x, y, cosine, sine = beside_node(curve, node, shift)
+    aside = (x * sine - y * cosine) / axis_sigma
     damped = 1.0 / (1.0 + aside * aside / OUTLIER**2)
     weight = damped * damped / axis_sigma
-    slopes = np.zeros(6)
-    slopes[0] = np.sin(reference[2]) * sine + np.cos(reference[2]) * cosine
-    for k in range(3):
-        slopes[1 + k] = -curve[3 + k, node] * sine + curve[6 + k, node] * cosine
-    for k in range(6):
-        right[k] += weight * slopes[k] * aside
-        for m in range(6):
-            matrix[k, m] += weight * slopes[k] * slopes[m] / axis_sigma
-    square = (curve[0, node] ** 2 + curve[1, node] ** 2) / axis_sigma**2
+    slopes = np.zeros((2, 4))
+    fill_slopes(curve, node, shift, -np.sin(reference[2]), np.cos(reference[2]), slopes)
+    for k in range(4):
+        right[k] += weight * slopes[0, k] * aside
+        for m in range(k + 1):
+            matrix[k, m] += weight * slopes[0, k] * slopes[0, m] / axis_sigma
+    square = (x * x + y * y) / axis_sigma**2
     cost: float = square / (1.0 + square / OUTLIER**2)
     return cost
 

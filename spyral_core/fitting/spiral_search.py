@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spyral_core.compiled import kernel
+from spyral_core.compiled import kernel, part
 from spyral_core.fitting.circle import fit_circle
 from spyral_core.fitting.ordering import N_ORDERS, path_orders
 from spyral_core.fitting.spiral import turned
@@ -58,7 +58,7 @@ class Spiral(NamedTuple):
     cost: float
 
 
-@kernel
+@part
 def find_spiral(points: Floats, charge: Floats, scale: Floats, hint: int, volume: Volume, penalty: float) -> Spiral:
     """The best spiral through points (3, n) [mm] of a cluster, in any order, with charges and pad sizes (n,).
 
@@ -86,7 +86,7 @@ def _nothing(order: Integers) -> Spiral:
     return Spiral(np.empty(6), np.empty(3), order, np.empty(0), np.empty(0), np.inf)
 
 
-@kernel
+@part
 def along_order(
     points: Floats, charge: Floats, scale: Floats, order: Integers, hint: int, volume: Volume, penalty: float
 ) -> Spiral:

@@ -25,14 +25,19 @@ def smooth_path(points: Floats, charge: Floats, penalty: float) -> Floats:
     """
     n = points.shape[1]
     t = way_along(points)
-    noisy = np.empty((4, n))
-    noisy[:3] = points
-    noisy[3] = np.log(np.maximum(charge, 1e-3))
-    path: Floats = smooth_curve(t, noisy, np.ones(n), penalty)
-    miss = np.sqrt(np.sum((points - path[:3]) ** 2, axis=0))
+    noisy = np.empty((n, 4))
+    for i in range(n):
+        noisy[i, 0], noisy[i, 1], noisy[i, 2] = points[0, i], points[1, i], points[2, i]
+        noisy[i, 3] = np.log(max(charge[i], 1e-3))
+    path = smooth_curve(t, noisy, np.ones(n), penalty)
+    miss = np.empty(n)
+    for i in range(n):
+        miss[i] = np.sqrt(
+            (points[0, i] - path[i, 0]) ** 2 + (points[1, i] - path[i, 1]) ** 2 + (points[2, i] - path[i, 2]) ** 2
+        )
     usual = 3.0 * np.median(miss) + 1e-3
     path = smooth_curve(t, noisy, np.where(miss > usual, 0.02, 1.0), penalty)
-    return path
+    return np.ascontiguousarray(path.T)
 
 
 @kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spyral_core.clustering.neighbours import kth_squares
 from spyral_core.compiled import kernel
 
 Floats = NDArray[np.float64]
@@ -23,23 +24,11 @@ def near_others(points: Floats, scale: Floats) -> NDArray[np.int64]:
     n = points.shape[1]
     if n <= NEIGHBOUR:
         return np.arange(n)
+    by_z = np.argsort(points[2], kind="mergesort")
+    squares = kth_squares(points[:, by_z].T, NEIGHBOUR)
     distance = np.empty(n)
-    nearest = np.empty(NEIGHBOUR)
-    for i in range(n):
-        nearest[:] = np.inf
-        for j in range(n):
-            square = (
-                (points[0, i] - points[0, j]) ** 2
-                + (points[1, i] - points[1, j]) ** 2
-                + (points[2, i] - points[2, j]) ** 2
-            )
-            if j != i and square < nearest[-1]:
-                place = NEIGHBOUR - 1
-                while place > 0 and nearest[place - 1] > square:
-                    nearest[place] = nearest[place - 1]
-                    place -= 1
-                nearest[place] = square
-        distance[i] = np.sqrt(nearest[-1]) / scale[i]
+    for place in range(n):
+        distance[by_z[place]] = np.sqrt(squares[place]) / scale[by_z[place]]
     near = np.flatnonzero(distance <= FAR * np.median(distance))
     if len(near) < 0.8 * n:
         return np.arange(n)

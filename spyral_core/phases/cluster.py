@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from spyral_core import store, tables
 from spyral_core.clustering.continuity_join import continuity_join
-from spyral_core.clustering.direction import direction
 from spyral_core.clustering.hdbscan import hdbscan
-from spyral_core.clustering.outliers import inliers
+from spyral_core.clustering.outliers import clean_clusters
 from spyral_core.clustering.overlap_join import overlap_join
 from spyral_core.clustering.smooth_join import smooth_join
 from spyral_core.errors import DataError, RejectedEventError
@@ -25,7 +24,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _READ_EVENTS = 32  # events whose points are read at once
-_FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 5, 200  # of the local outlier factor; the latter bounds its memory
+_USED = ("x", "y", "z", "integral", "scale")
 _KEPT = [column.name for column in tables.CLUSTER_EVENTS.columns if column.name not in ("first_cluster", "n_clusters")]
 
 
@@ -56,7 +55,7 @@ class CloudSource:
             first = self._block * _READ_EVENTS
             last = min(first + _READ_EVENTS, len(self.numbers)) - 1
             self._first_row = int(self._events["first_point"][first])
-            self._points = self._reader.read("points", self._first_row, int(self._ends[last]) - self._first_row)
+            self._points = self._reader.read("points", self._first_row, int(self._ends[last]) - self._first_row, _USED)
         rows = slice(
             int(self._events["first_point"][index]) - self._first_row, int(self._ends[index]) - self._first_row
         )
@@ -82,40 +81,48 @@ def prepare(files: Files, parameters: SimpleNamespace) -> SimpleNamespace:
 def process(cloud: Cloud, parameters: SimpleNamespace) -> Product:
     """Clusters of one cloud, in the order of their lowest points; the points of each in ascending z."""
     columns = cloud.points
-    points = np.column_stack([columns["x"], columns["y"], columns["z"]]).astype(np.float64, copy=False)
+    # all that follows sees the points in this order, so that their order in the file changes nothing
+    order = in_order(columns["x"], columns["y"], columns["z"], columns["integral"])
+    points = np.empty((len(order), 3))
+    for axis, name in enumerate(("x", "y", "z")):
+        points[:, axis] = columns[name][order]
     if not np.isfinite(points).all():
         raise RejectedEventError("the point cloud holds positions that are not numbers")
-    # all that follows sees the points in this order, so that their order in the file changes nothing
-    order = np.lexsort((columns["integral"], points[:, 1], points[:, 0], points[:, 2]))
-    points = points[order]
     charge = columns["integral"][order] / columns["scale"][order]
     labels = find_clusters(points, charge, parameters)
-    found = [(label, clean(points, labels, label, parameters)) for label in np.unique(labels[labels >= 0]).tolist()]
-    chosen = np.concatenate([members for _, members in found]) if found else np.empty(0, np.int64)
-    number = int(cloud.event["event"])
+    names, sizes, directions, chosen = clean_clusters(
+        points, labels, parameters.z_scale, parameters.outlier_scale_factor, parameters.direction_threshold
+    )
     rows = order[chosen]
     return Product(
         {
-            "events": {**cloud.event, "n_clusters": len(found)},
+            "events": {**cloud.event, "n_clusters": len(names)},
             "clusters": {
-                "event": np.full(len(found), number),
-                "cluster_index": np.arange(len(found)),
-                "label": np.array([label for label, _ in found], np.int64),
-                "direction": np.array(
-                    [direction(points[members], parameters.direction_threshold) for _, members in found], np.int64
-                ),
-                "n_points": np.array([len(members) for _, members in found], np.int64),
+                "event": np.full(len(names), cloud.event["event"]),
+                "cluster_index": np.arange(len(names)),
+                "label": names,
+                "direction": directions,
+                "n_points": sizes,
             },
             "points": {
-                "x": points[chosen, 0],
-                "y": points[chosen, 1],
-                "z": points[chosen, 2],
+                "x": columns["x"][rows],
+                "y": columns["y"][rows],
+                "z": columns["z"][rows],
                 "charge": columns["integral"][rows],
                 "scale": columns["scale"][rows],
                 "cloud_point": rows,
             },
         }
     )
+
+
+def in_order(x: Floats, y: Floats, z: Floats, integral: Floats) -> Integers:
+    """Order (n,) of points by z, x, y, integral."""
+    order: Integers = np.argsort(z, kind="stable")
+    ordered = z[order]
+    if (ordered[1:] == ordered[:-1]).any():  # seldom: sorting by four keys takes four times as long
+        order = np.lexsort((integral, y, x, z))
+    return order
 
 
 def find_clusters(points: Floats, charge: Floats, parameters: SimpleNamespace) -> Integers:
@@ -146,12 +153,3 @@ def find_clusters(points: Floats, charge: Floats, parameters: SimpleNamespace) -
             parameters.direction_threshold,
         )
     return labels
-
-
-def clean(points: Floats, labels: Integers, label: int, parameters: SimpleNamespace) -> Integers:
-    """The members of a cluster that are no outliers in it, as indices of `points`."""
-    members = np.flatnonzero(labels == label)
-    n_neighbours = int(parameters.outlier_scale_factor * len(members))
-    n_neighbours = min(max(n_neighbours, _FEWEST_NEIGHBOURS), _MOST_NEIGHBOURS)
-    kept: Integers = members[inliers(points[members] * np.array([1.0, 1.0, parameters.z_scale]), n_neighbours)]
-    return kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +19,7 @@ from spyral_core.runner import Files, Product
 
 _READ_EVENTS = 32  # events whose points are read at once
 _LAST_SAMPLE = 511  # number of the last of a trace's time buckets
+_USED = ("x", "y", "z", "charge", "scale")
 _OF_EVENT = ("event", "orig_run", "orig_event", "ic_amplitude", "ic_centroid", "ic_integral", "ic_multiplicity")
 
 
@@ -67,7 +68,7 @@ class ClusterSource:
         last = min(first + _READ_EVENTS, len(self.numbers)) - 1
         self._first_row = int(self._point_ends[self._events["first_cluster"][first]])
         self._points = self._reader.read(
-            "points", self._first_row, int(self._point_ends[self._ends[last]]) - self._first_row
+            "points", self._first_row, int(self._point_ends[self._ends[last]]) - self._first_row, _USED
         )
         self._block = block
 
@@ -102,7 +103,7 @@ def prepare(_: Files, parameters: SimpleNamespace) -> Settings:
 
 def process(event: ClusteredEvent, settings: Settings) -> Product:
     """One row for each cluster that can be estimated; the others are rejected, each with its reason."""
-    rows: list[dict[str, Any]] = []
+    columns: dict[str, list[Any]] = {name: [] for name in tables.ESTIMATES.names}
     rejected: list[tuple[int, str]] = []
     for cluster in event.clusters:
         points = cluster.points
@@ -117,6 +118,7 @@ def process(event: ClusteredEvent, settings: Settings) -> Product:
         except RejectedEventError as reason:
             rejected.append((cluster.index, str(reason)))
             continue
-        rows.append(event.event | {"cluster_index": cluster.index, "cluster_label": cluster.label} | asdict(estimate))
-    columns = {name: [row[name] for row in rows] for name in tables.ESTIMATES.names}
+        row = event.event | {"cluster_index": cluster.index, "cluster_label": cluster.label} | vars(estimate)
+        for name, values in columns.items():
+            values.append(row[name])
     return Product({tables.ESTIMATES.name: columns}, rejected, {"clusters": len(event.clusters)})

@@ -130,6 +130,12 @@ def test_the_order_of_points_in_the_cloud_has_no_influence(seed: int) -> None:
     assert (one["points"]["cloud_point"] == order[other["points"]["cloud_point"]]).all()
 
 
+@pytest.mark.parametrize("step", [1e-6, 5.0])
+def test_points_come_in_the_order_of_z_x_y_and_charge(step: float) -> None:
+    x, y, z, charge = np.rint(np.random.default_rng(0).uniform(0, 20, (4, 200)) / step) * step
+    assert (cluster.in_order(x, y, z, charge) == np.lexsort((charge, y, x, z))).all()
+
+
 def test_directions_and_noise_of_two_known_tracks() -> None:
     cloud = two_arcs(1)
     made = cluster.process(event_of(cloud), namespace(parameters()).cluster).tables

@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from spyral_core.clustering.direction import BACKWARD, FORWARD, UNKNOWN, _periodogram, direction, total_turn
+from spyral_core.clustering.direction import (
+    BACKWARD,
+    FORWARD,
+    UNKNOWN,
+    _periodogram,
+    direction,
+    total_turn,
+)
 from spyral_core.physics.gas import GasTarget
 from spyral_core.physics.motion import dense, motion_of, trajectory
 
@@ -118,3 +125,11 @@ def test_the_order_of_points_of_one_z_has_no_influence() -> None:
     points = sorted_by_z(points)
     reverse = np.lexsort((-np.arange(len(points)), points[:, 2]))
     assert direction(points, 0.6) == direction(np.ascontiguousarray(points[reverse]), 0.6) == FORWARD
+
+
+def test_the_periodogram_is_the_sum_of_phases() -> None:
+    random = np.random.default_rng(0)
+    azimuth, height = random.uniform(-3, 3, 50), np.sort(random.uniform(0, 1, 50))
+    turns = np.arange(-80, 81) * np.pi
+    naive = np.abs(np.exp(1j * (azimuth[:, None] - turns * height[:, None])).sum(axis=0)) ** 2
+    np.testing.assert_allclose(_periodogram(azimuth, height), naive, atol=1e-9)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from spyral_core.clustering.outliers import inliers, local_outlier_factors
+from spyral_core.clustering.direction import direction
+from spyral_core.clustering.outliers import clean_clusters, inliers, local_outlier_factors
 
 
 def cloud(seed: int, size: int) -> np.ndarray:
@@ -63,3 +64,17 @@ def test_coinciding_points_are_kept() -> None:
 def test_more_neighbours_than_points_are_all_others() -> None:
     points = cloud(1, 30)
     assert (inliers(points, 500) == inliers(points, 29)).all()
+
+
+def test_clusters_lose_their_outliers_and_keep_their_labels() -> None:
+    above = cloud(4, 90) + np.array([0.0, 0.0, 500.0])
+    points = np.concatenate([cloud(3, 120), above, [[0, 0, 900.0]]])
+    labels = np.repeat([3, 0, -1], [120, 90, 1])
+    names, sizes, senses, chosen = clean_clusters(points, labels, 0.5, 0.05, 0.5)
+    assert names.tolist() == [0, 3]
+    scaled = points * [1.0, 1.0, 0.5]
+    for label, k, mine in ((0, 5, chosen[: sizes[0]]), (3, 6, chosen[sizes[0] :])):
+        members = np.flatnonzero(labels == label)
+        assert mine.tolist() == members[naive_factors(scaled[members], k) <= 1.5].tolist()
+    assert sizes.sum() == len(chosen)
+    assert senses.tolist() == [direction(points[mine], 0.5) for mine in np.split(chosen, [sizes[0]])]

@@ -9,8 +9,8 @@ from scipy.integrate import solve_ivp
 from spyral_core.errors import RejectedEventError
 from spyral_core.fitting.energy_loss import charge_density, small_pads_end
 from spyral_core.fitting.geometry import Settings, estimate_track, find_vertex
-from spyral_core.fitting.ordering import coil_order, path_orders, unwrapped_azimuth
-from spyral_core.fitting.spiral import ALPHA, nodes_for, trace_curve, turned
+from spyral_core.fitting.ordering import coil_order, cut_orders, path_orders, unwrapped_azimuth
+from spyral_core.fitting.spiral import ALPHA, beside_node, fill_slopes, nodes_for, trace_curve, turned
 from spyral_core.fitting.spiral_search import Volume, charge_growth
 from spyral_core.fitting.spiral_start import smooth_path, total_turn, transverse_length
 from spyral_core.fitting.stray import near_others
@@ -90,6 +90,36 @@ def test_the_curve_is_that_of_the_integrated_motion(seed):
         difference = trace_curve(nodes, parameters + step, reference) - trace_curve(nodes, parameters - step, reference)
         slope = difference[:2] / (2 * step[1 + k])
         np.testing.assert_allclose(curve[[3 + k, 6 + k]], slope, rtol=1e-3, atol=1e-3 * np.abs(slope).max())
+
+
+@pytest.mark.parametrize("shift", [-9.0, 0.0, 4.0, 12.0])
+def test_beside_a_node_the_curve_is_known_with_its_slopes(shift):
+    parameters, reference = np.array([1.0, 0.4, 0.01, 0.002, 400.0, 0.5]), np.array([20.0, 10.0, 0.3])
+    nodes = np.array([-50.0, -25.0, 0.0, 25.0, 50.0, 75.0, 100.0])
+    fine = np.append(nodes[:-1], 75.0 + shift) if shift else nodes[:-1]
+    curve = trace_curve(nodes, parameters, reference)
+    x, y, cosine, sine = beside_node(curve, 5, shift)
+    exact = trace_curve(fine, parameters, reference)[:, -1]
+    assert (x, y) == pytest.approx(exact[:2], abs=0.1)
+    assert (cosine, sine) == pytest.approx((np.cos(exact[2]), np.sin(exact[2])), abs=0.02)
+    slopes = np.zeros((2, 6))
+    fill_slopes(curve, 5, shift, -np.sin(0.3), np.cos(0.3), slopes)
+    for k, step in enumerate((1e-4, 1e-6, 1e-8, 1e-8)):
+        by = np.zeros(6)
+        by[k] = step
+        ends = [trace_curve(fine, parameters + sign * by, reference)[:2, -1] for sign in (1, -1)]
+        by_x, by_y = (ends[0] - ends[1]) / (2 * step)
+        naive = [by_y * cosine - by_x * sine, by_x * cosine + by_y * sine]
+        np.testing.assert_allclose(slopes[:, k], naive, atol=0.07 * np.hypot(by_x, by_y))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_orders_around_the_circle_begin_behind_the_largest_gaps(seed):
+    azimuth = np.random.default_rng(seed).uniform(-np.pi, np.pi, 40)
+    around = np.argsort(azimuth)
+    gaps = np.diff(azimuth[around], prepend=azimuth[around[-1]] - 2 * np.pi)
+    naive = [np.roll(around, -cut).tolist() for cut in np.argsort(-gaps)[:2]]
+    assert cut_orders(azimuth).tolist() == naive
 
 
 def test_azimuths_are_unwrapped_along_z_as_by_numpy():

@@ -45,6 +45,19 @@ _DRIFT = tuple(
     )
 )
 
+_FIT = (
+    "max_rejected_share",
+    "detector.magnetic_field",
+    "detector.electric_field",
+    "detector.detector_length",
+    "detector.beam_region_radius",
+    "detector.micromegas_time_bucket",
+    "detector.window_time_bucket",
+    "pads.geometry",
+    "pads.geometry_holds",
+    "pads.scale",
+)
+
 _PAD_TABLES = ("time_correction", "gain_correction", "electronics")
 
 STAGES: dict[str, Stage] = {
@@ -65,7 +78,14 @@ STAGES: dict[str, Stage] = {
         Stage(
             "survey",
             "spyral_core.phases.survey",
-            ("survey", "get", "pads.electronics", "legacy_ic", "truncated_traces"),
+            (
+                "survey",
+                "get",
+                "pads.electronics",
+                "legacy_ic",
+                "truncated_traces",
+                *(key for key in _DRIFT if key != "detector.garfield_file"),
+            ),
             ("traces",),
             "survey",
             (tables.SURVEY,),
@@ -122,22 +142,31 @@ STAGES: dict[str, Stage] = {
         Stage(
             "solve",
             "spyral_core.phases.solve",
-            (
-                "solver",
-                "phases.solve",
-                "max_rejected_share",
-                "detector.magnetic_field",
-                "detector.electric_field",
-                "detector.detector_length",
-                "detector.beam_region_radius",
-                "detector.micromegas_time_bucket",
-                "detector.window_time_bucket",
-            ),
+            ("solver", "phases.solve", *_FIT),
             ("cluster", "estimate"),
             "solver",
             (tables.SOLUTIONS,),
-            files={"gas": "solver.gas"},
+            files={"gas": "solver.gas", "geometry": "pads.geometry", "scale": "pads.scale"},
+            ignored=("solver.gates", "solver.species"),
+        ),
+        Stage(
+            "hypotheses",
+            "spyral_core.phases.hypotheses",
+            ("solver", *_FIT),
+            ("cluster", "estimate"),
+            "hypotheses",
+            (tables.HYPOTHESES,),
+            files={"gas": "solver.gas", "geometry": "pads.geometry", "scale": "pads.scale"},
             ignored=("solver.gates",),
+        ),
+        Stage(
+            "species",
+            "spyral_core.phases.species",
+            (),
+            ("hypotheses",),
+            "species",
+            (tables.SPECIES_SOLUTIONS,),
+            eventwise=False,
         ),
         Stage(
             "report",
@@ -149,6 +178,8 @@ STAGES: dict[str, Stage] = {
                 "simulate",
                 "pads.geometry",
                 "pads.geometry_holds",
+                "pads.time_correction",
+                "pads.gain_correction",
                 "max_rejected_share",
             ),
             (),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -164,6 +165,28 @@ def _report(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _bound(options: argparse.Namespace) -> int:
+    """The Cramér–Rao bound of a configuration, beside what was measured."""
+    from spyral_core.report import bound
+
+    species = None if options.species is None else tuple(options.species)
+    grid = bound.Request(species, tuple(options.energies), tuple(options.angles), options.vertex)
+    print(bound.write(load(options.config), options.output, grid, options.measured))
+    return DONE
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    """Tables of times and gains of pads, made from runs."""
+    from spyral_core.calibrate import command
+
+    configuration = load(options.config)
+    traces = Path(configuration.traces) if configuration.traces else Path(configuration.results) / "traces"
+    wanted = runs.parse(options.runs)
+    for line in command.calibrate(configuration, wanted, traces, options.output, options.source, options.min_hits):
+        print(line)
+    return DONE
+
+
 def _document(options: argparse.Namespace) -> int:
     """The files that are generated from the configuration models."""
     from spyral_core.config import document
@@ -197,7 +220,14 @@ def _compile(_: argparse.Namespace) -> int:
     return DONE
 
 
-_COMMANDS = {"report": _report, "document": _document, "lineage": _lineage, "compile": _compile}
+_COMMANDS = {
+    "report": _report,
+    "bound": _bound,
+    "calibrate": _calibrate,
+    "document": _document,
+    "lineage": _lineage,
+    "compile": _compile,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -221,6 +251,27 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", parents=[source], help="the report page")
     report.add_argument("--runs", metavar="RUNS", help="`94-97, 99`; with --config by default those of the file")
     report.add_argument("--partial", action="store_true", help="runs are missing: the workflow will make it again")
+    bound = commands.add_parser("bound", help="the least errors of energy and angle that the charge pattern allows")
+    bound.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration file (YAML)")
+    bound.add_argument("--species", type=_positive, nargs=2, metavar=("Z", "A"), help="default: the ejectile")
+    bound.add_argument("--energies", type=_above_zero, nargs="+", default=[1, 2, 5, 10, 20], metavar="MEV")
+    bound.add_argument("--angles", type=_polar, nargs="+", default=[30, 60, 90, 120, 150], metavar="DEG")
+    bound.add_argument("--vertex", type=_above_zero, metavar="MM", help="its z; default: half the detector's length")
+    bound.add_argument("--measured", type=Path, metavar="RESULTS", help="simulated and solved runs to compare with")
+    bound.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of table and figure")
+    calibrate = commands.add_parser("calibrate", help="time and gain tables of the pads, made from runs")
+    calibrate.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration file (YAML)")
+    calibrate.add_argument("--runs", required=True, metavar="RUNS", help="`94-97, 99`")
+    calibrate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the tables")
+    calibrate.add_argument(
+        "--source",
+        choices=("tracks", "pulser"),
+        default="tracks",
+        help="clusters of physics runs (default), or traces of runs with a pulser on the mesh",
+    )
+    calibrate.add_argument(
+        "--min-hits", type=_positive, default=10, metavar="N", help="pads with fewer are left alone (default 10)"
+    )
     document = commands.add_parser("document", help="write config/README.md and the JSON schema from the models")
     document.add_argument("--check", action="store_true", help="only say whether they are in step")
     lineage = commands.add_parser("lineage", help="what made a file")
@@ -239,4 +290,18 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+def _polar(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 180:
+        raise argparse.ArgumentTypeError(f"{text} is no polar angle between 0 and 180 degrees")
     return value

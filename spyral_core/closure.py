@@ -6,7 +6,10 @@ Light to import: the workflow computes fingerprints each time the Snakefile is p
 from __future__ import annotations
 
 import ast
+import hashlib
+import os
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -60,28 +63,54 @@ def _module_file(name: str) -> Path | None:
     return None
 
 
-@cache
 def _imports(path: Path) -> frozenset[str]:
     """Every name a file imports, as `module` and as `module.name` (which may be a module, too)."""
+    return _read(path)[0]
+
+
+def code(path: Path) -> str:
+    """A file's syntax tree as text, without docstrings; comments are not in it."""
+    return _read(path)[1]
+
+
+@cache
+def _read(path: Path) -> tuple[frozenset[str], str]:
+    """`_imports` and `code` of a file: to parse it is most of the work."""
+    tree = ast.parse(path.read_bytes(), str(path))
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(names)
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body and _is_text(node.body[0]):
+            node.body = node.body[1:] or [ast.Pass()]
+    return frozenset(names), ast.dump(tree)
 
 
-@cache
-def code(path: Path) -> str:
-    """A file's syntax tree as text, without docstrings; comments are not in it."""
-    tree = ast.parse(path.read_text(), str(path))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and body and _is_text(body[0]):
-            node.body = body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """A module and all statements in it, at any depth; `ast.walk` would visit every expression, too."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, part, None)
+            if isinstance(inner, list):
+                waiting.extend(inner)
+
+
+def package_digest() -> str:
+    """A hash of all files of this package, comments and all: takes a tenth of the time of `closure_code` of them."""
+    digest = hashlib.sha256()
+    for folder, folders, files in os.walk(PACKAGE):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            if name.endswith(".py"):
+                path = Path(folder, name)
+                digest.update(f"{path.relative_to(PACKAGE)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from spyral_core.catalog import Stage
 from spyral_core.errors import ConfigurationError
+from spyral_core.paths import SPECIES
 
 BUILTIN = "builtin"
 
@@ -66,6 +67,10 @@ def gates(files: Sequence[str]) -> dict[str, Path]:
         if not path.stem.strip("."):
             raise ConfigurationError(
                 f"solver.gates: {path} has no name before `.json` for its folder of results: rename it"
+            )
+        if path.stem == SPECIES:
+            raise ConfigurationError(
+                f"solver.gates: {path} would write solver/{SPECIES}, where the results of solver.species lie: rename it"
             )
         if path.stem in found:
             raise ConfigurationError(

@@ -21,7 +21,9 @@ from spyral_core.closure import closure_code
 from spyral_core.errors import ConfigurationError
 
 _FOUNDATION = ("spyral_core.runner", "spyral_core.store")
-CHECKSUM_END = 32 * 2**20
+WHOLE_UP_TO = 16 * 2**20  # bytes of a file; of larger ones the checksum is of some blocks
+BLOCKS = 64
+BLOCK_BYTES = 2**17
 _VERSIONS = ("numpy", "scipy", "h5py", "polars", "numba", "llvmlite", "pycatima", "periodictable")
 
 
@@ -84,18 +86,20 @@ def versions() -> dict[str, str]:
 def describe(path: Path) -> dict[str, Any]:
     """An input by its name, its size and a checksum of its content and, if it has one, the digest of its own lineage.
 
-    Of files over 64 MB the first and last 32 MB are read: a checksum of all of a run's traces would take as long as
-    some stages.
+    Of files over 16 MB 64 blocks of 128 kB are read, evenly spread, the first and the last bytes among them: a checksum
+    of all of a run's traces would take as long as some stages.
     """
     from spyral_core import store
 
     size = path.stat().st_size
     content = hashlib.sha256()
     with path.open("rb") as file:
-        content.update(file.read(CHECKSUM_END))
-        if size > CHECKSUM_END:
-            file.seek(max(CHECKSUM_END, size - CHECKSUM_END))
+        if size <= WHOLE_UP_TO:
             content.update(file.read())
+        else:
+            for block in range(BLOCKS):
+                file.seek(block * (size - BLOCK_BYTES) // (BLOCKS - 1))
+                content.update(file.read(BLOCK_BYTES))
     described = {"file": path.name, "size": size, "sha256": content.hexdigest()}
     made_by = store.read_lineage(path)
     return described if made_by is None else {**described, "lineage": digest(made_by)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+SPECIES = "species"  # the name of results without a gate, that no gate may have
+
 PATTERNS: dict[str, str] = {
     "traces": "traces/run_{run}.h5",
     "truth": "traces/run_{run}_truth.parquet",
@@ -16,6 +18,9 @@ PATTERNS: dict[str, str] = {
     "cluster_rejected": "cluster/run_{run}_rejected.parquet",
     "estimate": "estimate/run_{run}.parquet",
     "estimate_rejected": "estimate/run_{run}_rejected.parquet",
+    "hypotheses": "hypotheses/run_{run}.parquet",
+    "hypotheses_rejected": "hypotheses/run_{run}_rejected.parquet",
+    "species": f"solver/{SPECIES}/run_{{run}}.parquet",
     "solver": "solver/{gate}/run_{run}.parquet",
     "solver_rejected": "solver/{gate}/run_{run}_rejected.parquet",
     "report": "report.html",

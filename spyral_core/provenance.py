@@ -114,8 +114,8 @@ def _text_of_one(origin: Origin) -> str:
 
 def _text_of_input(name: str, recorded: Mapping[str, Any]) -> list[str]:
     part = ""
-    if recorded.get("size", 0) > 2 * lineage.CHECKSUM_END:
-        part = f" of the first and last {lineage.CHECKSUM_END >> 20} MB"
+    if recorded.get("size", 0) > lineage.WHOLE_UP_TO:
+        part = f" of {lineage.BLOCKS} blocks of {lineage.BLOCK_BYTES >> 10} kB"
     lines = [
         f"    {name}: {recorded.get('file')}, {recorded.get('size')} bytes",
         f"      sha256{part} {recorded.get('sha256')}",

@@ -224,8 +224,9 @@ def write_parquet(
     values: Columns,
     lineage: Mapping[str, Any],
     counts: Mapping[str, int] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write one table as parquet with its lineage, units and counts as metadata."""
+    """Write one table as parquet with its lineage, units, counts and further facts (as JSON can hold) as metadata."""
     columns = as_columns(table, values)
     frame = pl.DataFrame(
         {
@@ -240,6 +241,7 @@ def write_parquet(
     metadata = {
         "lineage": json.dumps(lineage, sort_keys=True),
         "counts": json.dumps(dict(counts or {}), sort_keys=True),
+        **({} if facts is None else {"facts": json.dumps(facts, sort_keys=True)}),
         "units": json.dumps({column.name: column.unit for column in table.columns}),
     }
     with writing(path), atomic(path) as temporary:
@@ -257,7 +259,10 @@ def read_parquet(path: Path) -> pl.DataFrame:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """`lineage` and `counts` of one of the project's files; empty for any other file, and for a damaged one."""
+    """`lineage`, `counts` and `facts` (if it has any) of one of the project's files.
+
+    Empty for any other file, and for a damaged one.
+    """
     texts: dict[str, Any] = {}
     with suppress(OSError, RuntimeError, KeyError, ValueError, pl.exceptions.PolarsError):
         if path.suffix == ".parquet":
@@ -265,7 +270,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         elif h5py.is_hdf5(path):
             with h5py.File(path, "r", locking=False) as file:
                 texts = {key: file.attrs[key] for key in ("lineage", "counts") if _is_fixed_text(file, key)}
-        return {key: json.loads(texts[key]) for key in ("lineage", "counts") if key in texts}
+        return {key: json.loads(texts[key]) for key in ("lineage", "counts", "facts") if key in texts}
     return {}
 
 

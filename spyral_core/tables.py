@@ -88,7 +88,12 @@ POINTS = Table(
         Column("pad", "int32", "", "pad number"),
         Column("time", "float64", "TB", "time of the pulse's peak, corrected"),
         Column("scale", "float64", "", "linear size of the pad: 1 big, 0.5 small"),
-        Column("saturated", "int8", "", "1 if the pulse reached the end of the ADC's range"),
+        Column(
+            "saturated",
+            "int8",
+            "",
+            "1 if the pulse reached the end of the ADC's range: amplitude, integral and time are restored",
+        ),
     ),
 )
 SCALERS = Table(
@@ -123,6 +128,22 @@ SURVEY = Table(
         Column("reason", "str", "", "why: noisy, repeats one charge; empty if not masked"),
     ),
 )
+CALIBRATION = Table(
+    "pads",
+    (
+        Column("pad", "int32", "", "pad number"),
+        Column("time", "float64", "TB", "how late its pulses come, against the median pad of its size; 0 if not known"),
+        Column("time_error", "float64", "TB", "its standard error; infinite without hits"),
+        Column("time_hits", "int64", "", "hits it is from"),
+        Column("time_known", "bool", "", "there are enough hits"),
+        Column("time_correction", "float64", "TB", "what is to be added to its times"),
+        Column("gain", "float64", "", "how large its pulses are, over the median pad of its size; 1 if not known"),
+        Column("gain_error", "float64", "", "its standard error; infinite without hits"),
+        Column("gain_hits", "int64", "", "hits it is from"),
+        Column("gain_known", "bool", "", "there are enough hits"),
+        Column("gain_correction", "float64", "", "factor on its amplitudes and integrals"),
+    ),
+)
 CLUSTER_EVENTS = Table(
     "events",
     (
@@ -152,6 +173,7 @@ CLUSTER_POINTS = Table(
         *_POSITION,
         Column("charge", "float64", "ADC", "integral of the pulse"),
         Column("scale", "float64", "", "linear size of the pad: 1 big, 0.5 small"),
+        Column("pad", "int32", "", "pad number"),
         Column("cloud_point", "int64", "", "number of the point in its event's point cloud"),
     ),
 )
@@ -211,6 +233,25 @@ SOLUTIONS = Table(
         Column("redchisq", "float64", "", "χ² per degree of freedom"),
         Column("n_points", "int64", "", "points the fit used"),
         Column("stops", "bool", "", "the fitted track ends in the gas"),
+    ),
+)
+HYPOTHESES = Table(
+    "hypotheses",
+    (
+        *SOLUTIONS.columns,
+        Column("Z", "int64", "", "protons of the species that was fitted"),
+        Column("A", "int64", "", "nucleons of the species that was fitted"),
+        Column("level", "float64", "ADC / MeV", "charge over the energy loss that the fit expects"),
+        Column("deviance", "float64", "", "−2 ln likelihood of the track's points, but for a constant of the track"),
+    ),
+)
+SPECIES_SOLUTIONS = Table(
+    "solutions",
+    (
+        *HYPOTHESES.columns,
+        Column("charge_pull", "float64", "", "level against the run's gain, in widths of the level's distribution"),
+        Column("probability", "float64", "", "of this species, among those that are listed"),
+        Column("best", "bool", "", "the track's most probable species; one row a track has it"),
     ),
 )
 REJECTED = Table(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import io
 import json
 import os
@@ -26,14 +25,14 @@ import numpy as np
 
 from spyral_core import compiled, paths, store
 from spyral_core.catalog import STAGES, Stage
-from spyral_core.closure import closure_code
+from spyral_core.closure import package_digest
 from spyral_core.config import canonical, validate
 from spyral_core.detector.pads import builtin, pads_at
 from spyral_core.job import run_job
 from spyral_core.physics.gas import parse_gas
 from spyral_core.physics.motion import dense, motion_of, trajectory
 
-_STAGES = [stage for stage in STAGES.values() if stage.name != "report"]
+_STAGES = [stage for stage in STAGES.values() if stage.name not in ("report", "hypotheses", "species")]
 _GAS = {"compound": [[1, 2, 2]], "pressure(Torr)": 300.0}
 _JOINS: list[dict[str, Any]] = [{"overlap_join": {}}, {"continuity_join": {}}]
 _GATE = {"name": "d", "vertices": [[0, 0], [1e12, 0], [1e12, 1e3], [0, 1e3], [0, 0]], "Z": 1, "A": 2}
@@ -60,10 +59,8 @@ def ensure() -> None:
 
 
 def _mark() -> Path:
-    text = closure_code(*(stage.module for stage in _STAGES), "spyral_core.runner")
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     processor = llvmlite.binding.get_host_cpu_name()
-    return compiled.base_folder() / f"compiled-{digest}-numba{numba.__version__}-{processor}"
+    return compiled.base_folder() / f"compiled-{package_digest()}-numba{numba.__version__}-{processor}"
 
 
 @contextlib.contextmanager

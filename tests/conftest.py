@@ -41,3 +41,16 @@ def write_layout(layouts: ModuleType) -> Callable[..., Path]:
     """`write_layout(path, layout, events, without=…, scalers=…)`, see `tests/layouts.py`."""
     function: Callable[..., Path] = layouts.write_layout
     return function
+
+
+@pytest.fixture(scope="session")
+def lit_pads() -> ModuleType:
+    """The module `tests/lit_pads.py`: tracks on the pad plane whose truth is known."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("lit_pads", Path(__file__).with_name("lit_pads.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

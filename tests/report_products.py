@@ -110,7 +110,7 @@ class Experiment:
                 writer.append("clusters", cluster | {"n_points": n_points})
                 columns = dict(zip("xyz", event["track"].T, strict=True))
                 columns |= {"charge": np.full(n_points, 500.0), "scale": self._plane.scale[event["pad"]]}
-                writer.append("points", columns | {"cloud_point": np.arange(n_points)})
+                writer.append("points", columns | {"pad": event["pad"], "cloud_point": np.arange(n_points)})
         nothing = {"event": [], "cluster_index": [], "reason": []}
         store.write_parquet(product(self.results, "cluster_rejected", run), tables.REJECTED, nothing, made_by(run))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from spyral_core.config.fields import Real, RunList, Section, parameter
 from spyral_core.config.simulation import Simulation
@@ -70,6 +70,14 @@ class Traces(Section):
     peak_prominence: Real = parameter(20.0, "ADC", "smallest prominence of a peak", gt=0, le=65535)
     peak_max_width: Real = parameter(50.0, "TB", "largest width of a peak", gt=1, le=2048)
     peak_threshold: Real = parameter(40.0, "ADC", "smallest amplitude of a peak", gt=0, le=65535)
+
+
+class Get(Traces):
+    """How pulses of the pads are found."""
+
+    shaping_time: Real = parameter(
+        6.25, "TB", "time τ of the GET response exp(−3t/τ)·(t/τ)³·sin(t/τ): the time of saturated pulses", gt=0, le=200
+    )
 
 
 class Frib(Traces):
@@ -211,6 +219,13 @@ class Solver(Section):
         "",
         "particle gates (paths of JSON files); each has results of its own, named by the file's stem",
     )
+    species: list[tuple[int, int]] = parameter(
+        list,
+        "Z, A",
+        "every cluster is fitted as each of these nuclei, without a gate, and their probabilities are given: results "
+        "in `solver/species`, beside those of the gates",
+        max_length=20,
+    )
     ic_min_val: Real = parameter(
         -1e9, "ADC", "events with a smaller ion-chamber amplitude are left out", ge=-1e9, le=1e9
     )
@@ -222,6 +237,19 @@ class Solver(Section):
         5.0,
         "mm",
         "σ of the beam's distance from the axis in x and in y: fixes where on the track the vertex is",
+        gt=0,
+        le=100,
+    )
+    scattering: bool = parameter(
+        True,
+        "",
+        "the fit allows for multiple scattering and energy-loss straggling; false for simulations without them",
+    )
+    diffusion_voltage: Real = parameter(
+        0.277,
+        "V",
+        "characteristic energy of the drifting electrons: σ² = 2·(this)·(drift length)/E; a first guess, which each "
+        "track corrects",
         gt=0,
         le=100,
     )
@@ -237,6 +265,16 @@ class Solver(Section):
     )
     fit_vertex_phi: bool = parameter(True, "", "fit the vertex' azimuth; else it stays at the estimate")
     fit_azimuthal: bool = parameter(True, "", "fit the track's azimuth; else it stays at the estimate")
+
+    @field_validator("species")
+    @classmethod
+    def _nuclei(cls, values: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        for Z, A in values:
+            if not 1 <= Z <= A:
+                raise ValueError(f"[{Z}, {A}]: a nucleus is [Z, A], Z at least 1 and A at least Z")
+        if len(set(values)) < len(values):
+            raise ValueError("a nucleus is listed twice")
+        return values
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -292,7 +330,7 @@ class Configuration(Section):
     detector: Detector = parameter(Detector, "", "the detector")
     pads: Pads = parameter(Pads, "", "the pad plane")
     survey: Survey = parameter(Survey, "", "facts of the whole run")
-    get: Traces = parameter(Traces, "", "pulses of the pads")
+    get: Get = parameter(Get, "", "pulses of the pads")
     frib: Frib = parameter(Frib, "", "pulses of ion chamber and silicon")
     legacy_ic: LegacyIonChamber | None = parameter(None, "", "set for runs whose ion chamber is a GET channel")
     cluster: Cluster = parameter(Cluster, "", "clustering")

@@ -39,14 +39,14 @@ def validate(values: Any, origin: str = "configuration") -> Configuration:
         raise ConfigurationError("\n".join([f"{origin}: {len(lines)} fault(s) in the configuration", *lines])) from None
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: Any, name: str = "") -> Any:
     """YAML has no tuples: a list of two integers is offered as one where it is a nucleus."""
     if isinstance(value, Mapping):
-        nuclei = ("projectile", "target", "ejectile", "contaminant_nucleus")
-        return {
-            key: tuple(item) if key in nuclei and isinstance(item, list) else _tuples(item)
-            for key, item in value.items()
-        }
+        return {key: _tuples(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list) and name in ("projectile", "target", "ejectile", "contaminant_nucleus"):
+        return tuple(value)
+    if isinstance(value, list) and name == "species":
+        return [tuple(item) if isinstance(item, list) else item for item in value]
     return value
 
 

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _READ_EVENTS = 32  # events whose points are read at once
-_USED = ("x", "y", "z", "integral", "scale")
+_USED = ("x", "y", "z", "integral", "scale", "pad")
 _KEPT = [column.name for column in tables.CLUSTER_EVENTS.columns if column.name not in ("first_cluster", "n_clusters")]
 
 
@@ -110,6 +110,7 @@ def process(cloud: Cloud, parameters: SimpleNamespace) -> Product:
                 "z": columns["z"][rows],
                 "charge": columns["integral"][rows],
                 "scale": columns["scale"][rows],
+                "pad": columns["pad"][rows],
                 "cloud_point": rows,
             },
         }

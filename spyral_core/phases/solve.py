@@ -11,12 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from spyral_core import store
-from spyral_core.fitting.fit import FitSettings, TrackFit, fit_track, kinetic_energy
+from spyral_core.detector.pads import PadPlane, load
+from spyral_core.fitting.fit import TrackFit, fit_track, kinetic_energy
 from spyral_core.fitting.gate import Gate, load_gate
-from spyral_core.fitting.scattering import fluctuations
+from spyral_core.fitting.scattering import Fluctuations, fluctuations
+from spyral_core.fitting.settings import FitSettings, Plane, Track
 from spyral_core.fitting.starts import FirstEstimate
 from spyral_core.physics.gas import load_gas
 from spyral_core.physics.motion import motion_of
@@ -29,16 +30,15 @@ PADS_RADIUS = 270.0  # mm: the pad plane's edge
 FOLLOW_RADIUS = 320.0  # mm: trajectories are followed a little beyond it
 FEWEST_POINTS = 10
 MM = 1e-3  # m
+LEAST_FIELD = 1.0  # V/mm
 
 
 @dataclass(frozen=True)
-class Track:
+class Selected:
     """A gated cluster: its estimate and its points."""
 
     estimate: Mapping[str, Any]
-    points: NDArray[np.float64]
-    charge: NDArray[np.float64]
-    scale: NDArray[np.float64]
+    track: Track
 
 
 class Source:
@@ -47,7 +47,7 @@ class Source:
     def __init__(self, files: Mapping[str, Path], parameters: SimpleNamespace) -> None:
         self._reader = store.TableReader(files["cluster"])
         self._estimates = store.read_parquet(files["estimate"])
-        self._gate = load_gate(files["gate"])
+        self._gate = load_gate(files["gate"]) if "gate" in files else None
         self._solver = parameters.solver
 
     def __enter__(self) -> Self:
@@ -72,43 +72,55 @@ class Source:
     def __exit__(self, *error: object) -> None:
         self._reader.__exit__(*error)
 
-    def read(self, index: int) -> list[Track]:
+    def read(self, index: int) -> list[Selected]:
         return [self._track(row) for row in self._selected.get(int(self.numbers[index]), ())]
 
-    def _track(self, row: dict[str, Any]) -> Track:
+    def _track(self, row: dict[str, Any]) -> Selected:
         points = self._reader.read("points", *self._spans[row["event"], row["cluster_index"]])
-        return Track(row, np.column_stack([points["x"], points["y"], points["z"]]), points["charge"], points["scale"])
+        places = np.column_stack([points["x"], points["y"], points["z"]])
+        return Selected(row, Track(places, points["charge"], points["scale"], points["pad"]))
 
 
-def select(estimates: pl.DataFrame, gate: Gate, solver: SimpleNamespace) -> pl.DataFrame:
-    """The estimates inside the gate's polygon and the bounds on the ion chamber."""
-    in_gate = gate.contains(estimates[gate.xaxis].to_numpy(), estimates[gate.yaxis].to_numpy())
+def select(estimates: pl.DataFrame, gate: Gate | None, solver: SimpleNamespace) -> pl.DataFrame:
+    """The estimates inside the gate's polygon, if there is one, and the bounds on the ion chamber."""
     amplitude = estimates["ic_amplitude"].to_numpy()
-    return estimates.filter(in_gate & (amplitude > solver.ic_min_val) & (amplitude < solver.ic_max_val))
+    chosen = (amplitude > solver.ic_min_val) & (amplitude < solver.ic_max_val)
+    if gate is not None:
+        chosen &= gate.contains(estimates[gate.xaxis].to_numpy(), estimates[gate.yaxis].to_numpy())
+    return estimates.filter(chosen)
 
 
 def open_source(files: Mapping[str, Path], parameters: SimpleNamespace) -> Source:
-    """The gated clusters of a run's `cluster` and `estimate` files."""
+    """The gated clusters of a run's `cluster` and `estimate` files; all clusters if no `gate` is among the files."""
     return Source(files, parameters)
 
 
 def prepare(files: Mapping[str, Path], parameters: SimpleNamespace) -> FitSettings:
     """Gas, gate and bounds as the fit wants them."""
-    gate, solver, detector = load_gate(files["gate"]), parameters.solver, parameters.detector
+    gate = load_gate(files["gate"])
+    return settings_of(gate.Z, gate.A, files, parameters)
+
+
+def settings_of(Z: int, A: int, files: Mapping[str, Path], parameters: SimpleNamespace) -> FitSettings:
+    """Gas and bounds as the fit of a species wants them."""
+    solver, detector, pads = parameters.solver, parameters.detector, parameters.pads
     gas = load_gas(files["gas"])
-    motion = motion_of(gas, gate.Z, gate.A, detector.magnetic_field, detector.electric_field)
+    motion = motion_of(gas, Z, A, detector.magnetic_field, detector.electric_field)
     per_bucket = detector.detector_length / (detector.window_time_bucket - detector.micromegas_time_bucket)
     first_recorded = (detector.window_time_bucket - (N_SAMPLES - 1)) * per_bucket
     ke = (solver.interp_ke_min, solver.interp_ke_max)
-    brho = [math.log(float(brho_from_ke(value, gate.Z, gate.A))) for value in ke]
+    brho = [math.log(float(brho_from_ke(value, Z, A))) for value in ke]
     polar = [math.radians(value) for value in (solver.interp_polar_min, solver.interp_polar_max)]
     reach, length = 4 * detector.beam_region_radius, detector.detector_length
     return FitSettings(
-        Z=gate.Z,
-        A=gate.A,
+        Z=Z,
+        A=A,
         motion=motion,
-        fluctuations=fluctuations(gas),
+        fluctuations=fluctuations(gas) if solver.scattering else Fluctuations(0.0, 0.0),
+        plane=plane_of(load(pads.geometry, pads.geometry_holds, pads.scale)),
+        diffusion=2 * solver.diffusion_voltage / max(abs(detector.electric_field) * MM, LEAST_FIELD),
         beam_spot=solver.beam_spot,
+        length=length,
         volume=np.array([FOLLOW_RADIUS, -0.05 * length, 1.05 * length]),
         visible=np.array([detector.beam_region_radius, PADS_RADIUS, max(0.0, first_recorded), length]),
         lower=np.array([-reach, -reach, -0.05 * length, brho[0], polar[0], -4 * math.pi]),
@@ -118,19 +130,25 @@ def prepare(files: Mapping[str, Path], parameters: SimpleNamespace) -> FitSettin
     )
 
 
-def process(tracks: list[Track], settings: FitSettings) -> Product:
+def plane_of(pads: PadPlane) -> Plane:
+    """The pads as the fit wants them; those around the beam are not read."""
+    centroids = np.column_stack([pads.x, pads.y])
+    return Plane(centroids, np.ascontiguousarray(pads.vertices - centroids[:, None, :]), ~pads.beam)
+
+
+def process(clusters: list[Selected], settings: FitSettings) -> Product:
     """Fit the gated clusters of one event."""
-    product, rows = Product(counts={"selected": len(tracks)}), []
-    for track in tracks:
-        index = track.estimate["cluster_index"]
-        if len(track.points) < FEWEST_POINTS:
-            product.rejected.append((index, f"{len(track.points)} points are too few to fit"))
+    product, rows = Product(counts={"selected": len(clusters)}), []
+    for cluster in clusters:
+        index, n_points = cluster.estimate["cluster_index"], len(cluster.track.points)
+        if n_points < FEWEST_POINTS:
+            product.rejected.append((index, f"{n_points} points are too few to fit"))
             continue
-        fit = fit_track(track.points, track.charge, track.scale, first_estimate(track.estimate), settings)
+        fit = fit_track(cluster.track, first_estimate(cluster.estimate), settings)
         if fit is None:
             product.rejected.append((index, "no start leads to a minimum"))
             continue
-        rows.append(solution(track.estimate, fit, settings))
+        rows.append(solution(cluster.estimate, fit, settings))
     product.tables["solutions"] = {name: [row[name] for row in rows] for name in SOLUTIONS.names}
     return product
 

@@ -1,10 +1,9 @@
-"""What only the whole run can tell, found once on a sample of its events: which pads are masked."""
+"""What only the whole run can tell, found once on a sample of its events: masked pads, edges of the drift."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from spyral_core.catalog import Stage
 from spyral_core.detector import electronics, pads
 from spyral_core.detector.pads import N_PADS
 from spyral_core.errors import RejectedEventError
+from spyral_core.phases import drift_edges
 from spyral_core.runner import check_unchanged, namespace, stamps
-from spyral_core.signal.faulty_pads import Hits, events_with_hit, nearest_pads, noisy_pads, repeating_pads
+from spyral_core.signal.faulty_pads import Hits, Places, events_with_hit, noisy_pads, repeating_pads
 from spyral_core.signal.ion_chamber import DOWNSCALED_TRIGGER, LEGACY_COBO
 from spyral_core.signal.pad_pulses import Readout, find_pad_pulses
 from spyral_core.signal.pulses import pad_settings
@@ -55,9 +55,13 @@ def run(
     columns = examine(hits, counts["events"], chosen.survey)
     masked = int(np.count_nonzero(columns["masked"]))
     print(f"survey run {run}: {counts['events']} events, {masked} pads masked", file=sys.stderr)
+    drift = drift_edges.examine(hits, ~columns["masked"], chosen.detector)
+    for note in drift_edges.notes(drift):
+        print(f"survey run {run}: {note}", file=sys.stderr)
     made_by = lineage.build(stage, run, parameters, inputs)
     check_unchanged(inputs, before)
-    store.write_parquet(outputs["output"], tables.SURVEY, columns, made_by, counts | {"masked": masked})
+    counts["masked"] = masked
+    store.write_parquet(outputs["output"], tables.SURVEY, columns, made_by, counts, {"drift": drift})
 
 
 def evenly_spread(n_events: int, max_events: int) -> NDArray[np.int64]:
@@ -91,9 +95,11 @@ def collect_hits(events: Iterable[TraceEvent], readout: Readout) -> tuple[Hits, 
 
 def examine(hits: Hits, n_events: int, survey: Any) -> dict[str, Any]:
     """The columns of `tables.SURVEY`; `survey` is the section of the configuration."""
+    plane = pads.builtin()
+    places = Places(plane.x, plane.y, ~plane.beam)
     fired = events_with_hit(hits, N_PADS)
-    noisy = noisy_pads(fired, n_events, _neighbours(), survey.noisy_pad_share, survey.min_hits)
-    repeated_share, repeats = repeating_pads(hits, _neighbours(), survey.repeated_charge_share, survey.min_hits)
+    noisy = noisy_pads(fired, n_events, places, survey.noisy_pad_share, survey.min_hits)
+    repeated_share, repeats = repeating_pads(hits, places, survey.repeated_charge_share, survey.min_hits)
     return {
         "pad": np.arange(N_PADS),
         "hits": np.bincount(hits.pad, minlength=N_PADS),
@@ -102,9 +108,3 @@ def examine(hits: Hits, n_events: int, survey: Any) -> dict[str, Any]:
         "masked": noisy | repeats,
         "reason": np.where(repeats, REPEATS, np.where(noisy, NOISY, "")),
     }
-
-
-@cache
-def _neighbours() -> NDArray[np.int64]:
-    plane = pads.builtin()
-    return nearest_pads(plane.x, plane.y, ~plane.beam)

@@ -11,7 +11,7 @@ from spyral_core.errors import ConfigurationError
 from spyral_core.fitting.gate import Gate, load_gate
 from spyral_core.paths import product
 from spyral_core.physics.gas import load_gas
-from spyral_core.report import figures, flow, names, numbers, overview, page, style
+from spyral_core.report import bound, calibration, figures, flow, names, numbers, overview, page, style
 from spyral_core.report.reaction import Reaction, reaction_of
 from spyral_core.report.read import read_run
 from spyral_core.report.scope import scopes_of
@@ -28,7 +28,8 @@ def build_report(parameters: Mapping[str, Any], results: Path, runs: Sequence[in
     gates, simulated = setting.gates, parameters["simulate"] is not None
     columns = ["event", "cluster_index", "polar", "brho", "dEdx"]
     columns += [axis for gate in gates.values() for axis in (gate.xaxis, gate.yaxis)]
-    found = [read_run(results, run, list(gates), simulated, list(dict.fromkeys(columns))) for run in runs]
+    species = bool(setting.solver and setting.solver["species"])
+    found = [read_run(results, run, list(gates), simulated, list(dict.fromkeys(columns)), species) for run in runs]
     scopes = scopes_of(found, gates, simulated)
     flow_table, rejected = flow.flow_table(found, list(gates)), flow.rejected_table(found)
 
@@ -36,7 +37,13 @@ def build_report(parameters: Mapping[str, Any], results: Path, runs: Sequence[in
     figures.draw(results, scopes, setting)
     numbers.write(results, found, flow_table, rejected, scopes[0].matched)
     subject = _subject(setting.reaction, simulated)
-    content = overview.compose(results, scopes, flow_table, rejected, list(gates), subject)
+    bounds = [
+        bound.report_grid(matched, (gates[name].Z, gates[name].A), parameters, name)
+        for name, matched in scopes[0].matched.items()
+    ]
+    shown = [table for table in bounds if table is not None]
+    calibrated = calibration.parts(found, parameters, setting.plane)
+    content = overview.compose(results, scopes, flow_table, rejected, list(gates), subject, shown, calibrated)
     with atomic(product(results, "report")) as temporary:
         temporary.write_text(page.render(content), encoding="utf-8")
 

@@ -8,8 +8,8 @@ CAPTIONS: dict[str, str] = {
     "event_display": "The event whose fitted track has the most points, among the better half by χ². Left: charge on "
     "the pads, outlined by cluster. Right: drift against transverse; grey points belong to no cluster. Black: the "
     "fitted trajectory from its vertex to where it stops or leaves the gas.",
-    "particle_identification": "Left: the tracks in the axes of the particle gates, with the gates. Right: magnetic "
-    "rigidity against polar angle, with the reaction's line.",
+    "particle_identification": "Left: the tracks in the axes of the particle gates, with the gates; dashed: where "
+    "stopping powers put particles. Right: magnetic rigidity against polar angle, with the reaction's line.",
     "kinematics": "Left: fitted kinetic energy against polar angle, with the reaction's kinematic line. Right: the "
     "excitation energy of the fourth nucleus from each track's energy and angle (missing mass).",
     "vertices": "Fitted reaction vertices across the beam, along it, and their distance from the axis.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from spyral_core.report import (
     style,
     vertices,
 )
+from spyral_core.report.bands import bands_of
 from spyral_core.report.event_display import Choice, Track
 from spyral_core.report.fitted import fitted_path
 from spyral_core.report.reaction import Reaction
@@ -63,7 +65,10 @@ def _draw_scope(results: Path, scope: Scope, setting: Setting, choices: Mapping[
     write("ion_chamber", ion_chamber.figure, scope.events, bounds)
     reaction = setting.reaction.name if setting.reaction else ""
     gates = list(setting.gates.values())
-    write("particle_identification", particle_identification.figure, scope.estimates, gates, lines, reaction)
+    nuclei = [] if solver is None else [(int(Z), int(A)) for Z, A in solver["species"]]
+    bands = bands_of(setting.gas, nuclei, scope.estimates, scope.species, gates)
+    identification = partial(particle_identification.figure, bands=bands)
+    write("particle_identification", identification, scope.estimates, gates, lines, reaction)
     length = float(setting.detector["detector_length"])
     event, tracks = _event(results, scope, setting, choices)
     write("event_display", event_display.figure, event, tracks, setting.plane, length)

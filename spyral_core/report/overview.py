@@ -11,7 +11,7 @@ from textwrap import shorten
 import polars as pl
 
 from spyral_core import lineage
-from spyral_core.report import flow, names, truth
+from spyral_core.report import calibration, flow, names, truth
 from spyral_core.report.captions import CAPTIONS
 from spyral_core.report.page import Grid, Page, Picture, Section, listing, picture
 from spyral_core.report.read import Failure, Run
@@ -30,8 +30,13 @@ def compose(
     rejected: pl.DataFrame,
     gates: Sequence[str],
     subject: str,
+    bounds: Sequence[Grid] = (),
+    calibrated: Sequence[Grid | str] = (),
 ) -> Page:
-    """The whole page; `subject` says what the data are."""
+    """The whole page; `subject` says what the data are; `bounds`: tables of resolutions beside their bounds.
+
+    `calibrated`: edges of the drift and tables of pads (`calibration.parts`).
+    """
     runs = scopes[0].runs
     failures = [failure for run in runs for failure in run.failures]
     verdict, state = _verdict(runs, flow_table, gates)
@@ -40,12 +45,15 @@ def compose(
         verdict=verdict,
         details=f"{subject} · runs {ranges([run.number for run in runs])}",
         state=state,
-        notices=[*_failed(failures), *_unaccounted(flow_table)],
+        notices=[*_failed(failures), *_unaccounted(flow_table), *calibration.differing(runs)],
         sections=[
             Section("Overview", "overview", _overview(results, flow_table, rejected, gates)),
             Section(
-                "All runs", "all-runs", [*_truth_tables(scopes[0], gates), *_pictures(results, scopes[0], gates, True)]
+                "All runs",
+                "all-runs",
+                [*_truth_tables(scopes[0], gates), *bounds, *_pictures(results, scopes[0], gates, True)],
             ),
+            *([Section("Calibration", "calibration", calibrated)] if calibrated else []),
             Section("Each run", "each-run", _jumps(runs)),
             *(_run_section(results, scope, gates, len(runs)) for scope in scopes[1:]),
             Section("How it was made", "made", _made_by(runs)),

@@ -50,8 +50,8 @@ class Run:
     """What the phases made of one run; a table is None where its product is missing.
 
     `events`: EVENT_COLUMNS of the point clouds; `clusters`: CLUSTER_COLUMNS; `solutions` by gate; `rejected`: columns
-    of EMPTY_REJECTED; `masked`: pads that the survey left out; `counts` and `lineages` by product, the solver's as
-    `solver/<gate>`.
+    of EMPTY_REJECTED; `masked`: pads that the survey left out; `counts`, `facts` and `lineages` by product, the
+    solver's as `solver/<gate>`.
     """
 
     number: int
@@ -59,10 +59,12 @@ class Run:
     clusters: pl.DataFrame | None = None
     estimates: pl.DataFrame | None = None
     solutions: dict[str, pl.DataFrame] = field(default_factory=dict)
+    species: pl.DataFrame | None = None
     rejected: pl.DataFrame = field(default_factory=EMPTY_REJECTED.clone)
     truth: pl.DataFrame | None = None
     masked: pl.DataFrame | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     lineages: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
@@ -71,8 +73,10 @@ class Run:
         return not self.failures
 
 
-def read_run(results: Path, run: int, gates: Sequence[str], simulated: bool, estimates: Sequence[str]) -> Run:
-    """Read a run's products, of the estimates the named columns.
+def read_run(
+    results: Path, run: int, gates: Sequence[str], simulated: bool, estimates: Sequence[str], species: bool = False
+) -> Run:
+    """Read a run's products, of the estimates the named columns; also those of `species` where they are configured.
 
     The first that is missing, damaged or older than what it was made from becomes a `Failure`, and nothing behind it is
     read: it would be left over from an earlier analysis. Nothing is raised for it.
@@ -81,6 +85,7 @@ def read_run(results: Path, run: int, gates: Sequence[str], simulated: bool, est
     steps: list[tuple[str, str, str | None]] = [("survey", "survey", None)]
     steps += [(stage, stage, None) for stage in ("pointcloud", "cluster", "estimate")]
     steps += [("solve", "solver", gate) for gate in gates]
+    steps += [(stage, stage, None) for stage in ("hypotheses", "species") if species]
     if simulated:
         steps.insert(0, ("simulate", "truth", None))
     for stage, name, gate in steps:
@@ -115,6 +120,7 @@ def _read_product(
         return False, f"{path.relative_to(results).as_posix()} cannot be used: {text}; delete it and run again"
     key = f"{name}/{gate}" if gate else name
     found.counts[key] = metadata.get("counts", {})
+    found.facts[key] = metadata.get("facts", {})
     found.lineages[key] = metadata.get("lineage", {})
     return True, ""
 
@@ -129,7 +135,7 @@ def _outdated_input(found: Run, made_by: Mapping[str, Any]) -> str | None:
 
 
 def _rejects(name: str) -> bool:
-    return name in {"pointcloud", "cluster", "estimate", "solver"}
+    return name in {"pointcloud", "cluster", "estimate", "solver", "hypotheses"}
 
 
 def _take(found: Run, name: str, gate: str | None, path: Path, estimates: Sequence[str]) -> None:
@@ -144,6 +150,8 @@ def _take(found: Run, name: str, gate: str | None, path: Path, estimates: Sequen
         found.truth = store.read_parquet(path).select(tables.TRUTH.names)
     elif name == "survey":
         found.masked = store.read_parquet(path).select(tables.SURVEY.names).filter(pl.col("masked"))
+    elif name == "species":
+        found.species = store.read_parquet(path).select(tables.SPECIES_SOLUTIONS.names).filter(pl.col("best"))
     elif gate is not None:
         found.solutions[gate] = store.read_parquet(path).select(tables.SOLUTIONS.names)
 

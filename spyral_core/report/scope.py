@@ -19,7 +19,7 @@ class Scope:
     """Tables of one run or of all; one without columns where no run has the product.
 
     `solutions` (m), `refused` (clusters that the solver rejected) and `matched` (`truth.match` of the clean particles;
-    empty mapping if the data are measured) go by gate.
+    empty mapping if the data are measured) go by gate; `species`: of every track the most probable fit without a gate.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Scope:
     solutions: Mapping[str, pl.DataFrame]
     refused: Mapping[str, int]
     matched: Mapping[str, pl.DataFrame]
+    species: pl.DataFrame
 
 
 def scopes_of(runs: Sequence[Run], gates: Mapping[str, Gate], simulated: bool) -> list[Scope]:
@@ -47,6 +48,7 @@ def scopes_of(runs: Sequence[Run], gates: Mapping[str, Gate], simulated: bool) -
         matched={gate: together(numbers, [_or_none(scope.matched[gate]) for scope in single]) for gate in gates}
         if simulated
         else {},
+        species=together(numbers, [run.species for run in runs]),
     )
     return [whole, *single]
 
@@ -61,6 +63,7 @@ def _of_run(run: Run, gates: Mapping[str, Gate], simulated: bool) -> Scope:
         solutions={gate: run.solutions.get(gate, NOTHING) for gate in gates},
         refused={gate: _refused(run, gate) for gate in gates},
         matched={name: _matched(run, name, gate) for name, gate in gates.items()} if simulated else {},
+        species=NOTHING if run.species is None else run.species,
     )
 
 

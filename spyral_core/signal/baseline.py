@@ -27,10 +27,10 @@ def padding(n_samples: int, window_scale: float) -> int:
 
 
 @kernel
-def repair_ends(samples: NDArray[Any], trace: NDArray[np.int64]) -> None:
+def repair_ends(samples: NDArray[Any], trace: NDArray[np.int32]) -> None:
     """Copy a trace; its first and last sample, which are outliers, become like their neighbours.
 
-    `samples` (n,) integers, n ≥ 2; `trace` (n,) int64 is filled.
+    `samples` (n,) integers, n ≥ 2; `trace` (n,) int32 is filled.
     """
     n = samples.size
     for i in range(n):
@@ -40,8 +40,30 @@ def repair_ends(samples: NDArray[Any], trace: NDArray[np.int64]) -> None:
 
 
 @kernel
+def spread(trace: NDArray[np.int32]) -> int:
+    """Highest minus lowest sample. No sample stands higher than this over the baseline, which is a mean of samples."""
+    lowest = highest = trace[0]
+    for i in range(trace.size):  # by index: numba does not vectorise over the samples themselves
+        lowest = min(lowest, trace[i])
+        highest = max(highest, trace[i])
+    return int(np.int64(highest) - np.int64(lowest))
+
+
+@kernel
+def pulse_limit(trace: NDArray[np.int32]) -> int:
+    """Samples over this belong to pulses: mean + 1.5 σ, rounded down, which for integers is the same."""
+    n = trace.size
+    total = 0
+    squares = 0
+    for i in range(n):
+        total += trace[i]
+        squares += np.int64(trace[i]) * trace[i]
+    return math.floor((total + PULSE_SIGMAS * math.sqrt(n * squares - total * total)) / n)
+
+
+@kernel
 def subtract_baseline(
-    trace: NDArray[np.int64], window_scale: float, deviation: NDArray[np.int64], signal: NDArray[np.float64]
+    trace: NDArray[np.int32], window_scale: float, sums: NDArray[np.int64], signal: NDArray[np.float64]
 ) -> None:
     """Fill `signal` with `trace` minus its baseline.
 
@@ -49,50 +71,48 @@ def subtract_baseline(
     that over n / `window_scale` samples, a fractional length whose two end samples count in part. Its spectrum is
     that of multiplying by sinc(k / window_scale), k the integer frequency, but for what a box loses by being sampled.
 
-    Sums are taken over integers, hence exact: (sample − mean of the rest) · (number of the rest).
+    Sums are taken over integers, hence exact: (sample − mean of the rest) · (number of the rest). Over the whole trace
+    they add up to zero, so that `sums`, those of all samples before each, go round with the trace.
 
-    `trace` (n,) int64; `signal` (n,) float64; `deviation` (n + 2 `padding`,) int64 is scratch.
+    `trace` (n,) int32; `signal` (n,) float64; `sums` (n + 2 `padding` + 1,) int64 is scratch.
     """
     n = trace.size
     length = window_length(n, window_scale)
     reach = padding(n, window_scale)
-    end_weight = 0.5 * (length - (2 * reach - 1))
-
-    total = 0
-    squares = 0
-    for i in range(n):
-        total += trace[i]
-        squares += trace[i] * trace[i]
-    limit = math.floor((total + PULSE_SIGMAS * math.sqrt(n * squares - total * total)) / n)
-
+    limit = pulse_limit(trace)
     rest = 0
     n_rest = 0
     for i in range(n):
         if trace[i] <= limit:
             rest += trace[i]
             n_rest += 1
+
+    own = sums[reach : reach + n]
+    before = 0
     for i in range(n):
-        deviation[reach + i] = trace[i] * n_rest - rest if trace[i] <= limit else 0
+        own[i] = before
+        before += trace[i] * n_rest - rest if trace[i] <= limit else 0
     for i in range(reach):
-        deviation[i] = deviation[n + i]
-        deviation[reach + n + i] = deviation[reach + i]
+        sums[i] = sums[n + i]
+    for i in range(reach + 1):
+        sums[reach + n + i] = own[i]
 
     mean = rest / n_rest
+    end_weight = 0.5 * (length - (2 * reach - 1))
     scale = 1.0 / (length * n_rest)
-    inside = 0
-    for i in range(1, 2 * reach):
-        inside += deviation[i]
+    # Slices, as numba does not vectorise over sums[i + reach], which may mean an index from the end.
+    left, inner_left = sums[:n], sums[1 : n + 1]
+    inner_right, right = sums[2 * reach : 2 * reach + n], sums[2 * reach + 1 : 2 * reach + 1 + n]
     for i in range(n):
-        left = deviation[i]
-        right = deviation[i + 2 * reach]
-        signal[i] = trace[i] - mean - (inside + end_weight * (left + right)) * scale
-        inside += right - deviation[i + 1]
+        inside = inner_right[i] - inner_left[i]
+        ends = inner_left[i] - left[i] + right[i] - inner_right[i]
+        signal[i] = trace[i] - mean - (inside + end_weight * ends) * scale
 
 
-def scratch(n_samples: int, window_scale: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Arrays `trace`, `deviation`, `signal` for the kernels above."""
+def scratch(n_samples: int, window_scale: float) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+    """Arrays `trace`, `sums`, `signal` for the kernels above."""
     return (
-        np.empty(n_samples, np.int64),
-        np.empty(n_samples + 2 * padding(n_samples, window_scale), np.int64),
+        np.empty(n_samples, np.int32),
+        np.empty(n_samples + 2 * padding(n_samples, window_scale) + 1, np.int64),
         np.empty(n_samples, np.float64),
     )

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from scipy.stats import binom
 
 from spyral_core.compiled import kernel
 
@@ -32,28 +30,33 @@ class Hits:
     time: NDArray[np.float64]
 
 
-def nearest_pads(x: NDArray[np.float64], y: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Of each pad the `N_NEIGHBOURS` nearest of those that are used, of equally near ones those of lower number.
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where the pads are: `x`, `y` [mm] and whether they are `used`, all (n_pads,)."""
 
-    `x`, `y` [mm] and `used` are (n_pads,); returns (n_pads, N_NEIGHBOURS).
-    """
-    places, pads = np.stack([x, y], axis=1), np.flatnonzero(used)
-    # More than needed, so that it does not matter in which order the tree finds equally near ones.
-    distance, found = cKDTree(places[pads]).query(places, 2 * N_NEIGHBOURS)
-    near = pads[found]
-    itself = near == np.arange(len(x))[:, None]
-    order = np.lexsort((near, distance.round(6), itself), axis=1)
-    return np.take_along_axis(near, order, axis=1)[:, :N_NEIGHBOURS]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    used: NDArray[np.bool_]
+
+    def nearest(self, pad: int) -> NDArray[np.int64]:
+        """The `N_NEIGHBOURS` nearest other pads that are used, of equally near ones those of lower number."""
+        others = np.flatnonzero(self.used)
+        others = others[others != pad]
+        distance = np.sqrt((self.x[others] - self.x[pad]) ** 2 + (self.y[others] - self.y[pad]) ** 2).round(6)
+        within = np.flatnonzero(distance <= np.partition(distance, N_NEIGHBOURS - 1)[N_NEIGHBOURS - 1])
+        order = np.argsort(distance[within], kind="stable")
+        nearest: NDArray[np.int64] = others[within[order[:N_NEIGHBOURS]]]
+        return nearest
 
 
 def events_with_hit(hits: Hits, n_pads: int) -> NDArray[np.int64]:
     """In how many events each pad fired: (n_pads,)."""
-    once = np.unique(np.stack([hits.event, hits.pad]), axis=1)
-    return np.bincount(once[1], minlength=n_pads)
+    once = np.unique(hits.event * n_pads + hits.pad)
+    return np.bincount(once % n_pads, minlength=n_pads)
 
 
 def noisy_pads(
-    fired: NDArray[np.int64], n_events: int, neighbours: NDArray[np.int64], share: float, min_hits: int
+    fired: NDArray[np.int64], n_events: int, places: Places, share: float, min_hits: int
 ) -> NDArray[np.bool_]:
     """Pads that fire in more than `share` of the events, and far more often than their neighbours: (n_pads,).
 
@@ -61,17 +64,25 @@ def noisy_pads(
     few noisy pads. A pad is noisy if it fires over five times as often, and if that is improbable (binomial) for a
     pad of the neighbours' level.
 
-    `fired` (n_pads,): events in which each pad fired; `neighbours` as of `nearest_pads`.
+    `fired` (n_pads,): events in which each pad fired.
     """
-    level = np.sort(fired[neighbours], axis=1)[:, -(N_NEIGHBOURS // 4)]
-    chance = binom.sf(fired - 1, n_events, (level + 1) / (n_events + 1))
-    often = (fired > share * n_events) & (fired >= min_hits) & (fired > FAR_MORE_OFTEN * level)
-    noisy: NDArray[np.bool_] = often & (chance * len(fired) < FALSE_MASKS)
+    noisy = np.zeros(len(fired), np.bool_)
+    for pad in np.flatnonzero((fired > share * n_events) & (fired >= min_hits)).tolist():
+        level = np.sort(fired[places.nearest(pad)])[-(N_NEIGHBOURS // 4)]
+        chance = at_least(fired[pad], n_events, (level + 1) / (n_events + 1))
+        noisy[pad] = fired[pad] > FAR_MORE_OFTEN * level and chance * len(fired) < FALSE_MASKS
     return noisy
 
 
+def at_least(number: int, trials: int, probability: float) -> float:
+    """P(K ≥ number) of a binomial distribution."""
+    from scipy.special import bdtrc  # takes 0.1 s to load, and most detectors have no pad to ask it about
+
+    return float(bdtrc(float(number - 1), int(trials), min(probability, 1.0)))
+
+
 def repeating_pads(
-    hits: Hits, neighbours: NDArray[np.int64], share: float, min_hits: int
+    hits: Hits, places: Places, share: float, min_hits: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Largest share of each pad's hits at one amplitude and time, and which pads repeat themselves: (n_pads,) each.
 
@@ -79,7 +90,7 @@ def repeating_pads(
     improbable (binomial) given how often the pulses of other pads, or of its neighbours, come at that time. Pulses that
     come at one time for all pads, as those of a pulser, are therefore none.
     """
-    n_pads = len(neighbours)
+    n_pads = len(places.x)
     order = np.lexsort((hits.time, hits.pad))
     pad, time, amplitude = hits.pad[order], hits.time[order], hits.amplitude[order]
     ends = np.searchsorted(pad, np.arange(n_pads + 1))
@@ -89,15 +100,15 @@ def repeating_pads(
     n_tested = int(np.count_nonzero(number >= min_hits))
     all_times = np.sort(time)
     repeats = np.zeros(n_pads, np.bool_)
-    for this in np.flatnonzero((number >= min_hits) & (shares > share)):
+    for this in np.flatnonzero((number >= min_hits) & (shares > share)).tolist():
         own = time[ends[this] : ends[this + 1]]
-        near = np.concatenate([time[ends[other] : ends[other + 1]] for other in neighbours[this]])
+        near = np.concatenate([time[ends[other] : ends[other + 1]] for other in places.nearest(this)])
         elsewhere = _within(all_times, at[this]) - _within(own, at[this])
         probability = max(
             (elsewhere + 1) / (len(all_times) - len(own) + 1), _within(np.sort(near), at[this]) / max(len(near), 1)
         )
         # Any of its hits could have been the one that the others fall together with.
-        chance = number[this] * binom.sf(most[this] - 2, number[this] - 1, probability)
+        chance = number[this] * at_least(most[this] - 1, number[this] - 1, probability)
         repeats[this] = chance * n_tested < FALSE_MASKS
     return shares, repeats
 

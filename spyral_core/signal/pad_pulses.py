@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spyral_core.compiled import kernel
 from spyral_core.detector.electronics import pads_of_channels
 from spyral_core.detector.lattice import N_PADS
 from spyral_core.signal.pulses import Pulses, PulseSettings, find_pulses
@@ -68,6 +69,17 @@ def find_pad_pulses(traces: NDArray[np.int16], readout: Readout) -> PadPulses:
     rows = np.flatnonzero(wired & readout.used[pads])
     pulses = find_pulses(traces, readout.settings, rows, HEADER_COLUMNS)
     n_traces = int(np.count_nonzero(wired))
-    samples = traces[:, HEADER_COLUMNS:].view(np.uint16)  # a negative one is large
-    beyond = int(np.count_nonzero(samples.max(axis=1, initial=0) > ADC_MAX))
+    beyond = count_beyond_adc(np.ascontiguousarray(traces))
     return PadPulses(pads[pulses.trace], pulses, n_traces, int(np.count_nonzero(of_pads)) - n_traces, beyond)
+
+
+@kernel
+def count_beyond_adc(traces: NDArray[np.int16]) -> int:
+    """Number of traces (n, 517) with a sample that is negative or over `ADC_MAX`, which is all of its bits."""
+    number = 0
+    for row in range(len(traces)):
+        bits, samples = np.int16(0), traces[row, HEADER_COLUMNS:]
+        for i in range(samples.size):
+            bits = np.int16(bits | samples[i])
+        number += int(bits < 0 or bits > ADC_MAX)
+    return number

@@ -72,34 +72,47 @@ def keep_distant(signal: Signal, first: Indices, last: Indices, order: Indices, 
 
 
 @kernel
-def prominence(signal: Signal, peak: int) -> tuple[float, int, int]:
-    """Height of a peak over the higher of its two bases, the lowest samples before a higher one, and both bases."""
+def prominence(signal: Signal, peak: int) -> float:
+    """Height of a peak over the higher of its two bases: the lowest samples on either side, before a higher one."""
     height = signal[peak]
-    left_base = right_base = peak
-    i = peak - 1
-    while i >= 0 and signal[i] <= height:
-        if signal[i] < signal[left_base]:
-            left_base = i
-        i -= 1
-    i = peak + 1
-    while i < signal.size and signal[i] <= height:
-        if signal[i] < signal[right_base]:
-            right_base = i
-        i += 1
-    return height - max(signal[left_base], signal[right_base]), left_base, right_base
+    return float(height - max(lowest_until(signal[:peak][::-1], height), lowest_until(signal[peak + 1 :], height)))
 
 
 @kernel
-def edges(signal: Signal, peak: int, level: float, left_base: int, right_base: int) -> tuple[float, float]:
-    """Where the signal falls below `level` on either side of a peak [samples], interpolated linearly."""
+def lowest_until(samples: Signal, height: float) -> float:
+    """The lowest of some samples before the first one over `height`; `height` if there are none.
+
+    Four minima at a time, as each step of one would wait for the step before.
+    """
+    a = b = c = d = height
+    n = samples.size
+    i = 0
+    while i + 3 < n:
+        p, q, r, s = samples[i], samples[i + 1], samples[i + 2], samples[i + 3]
+        if p > height or q > height or r > height or s > height:
+            break
+        a, b, c, d = min(a, p), min(b, q), min(c, r), min(d, s)
+        i += 4
+    while i < n and samples[i] <= height:
+        a = min(a, samples[i])
+        i += 1
+    return min(a, b, c, d)
+
+
+@kernel
+def edges(signal: Signal, peak: int, level: float) -> tuple[float, float]:
+    """Where the signal falls below `level` on either side of a peak [samples], interpolated linearly.
+
+    A level not under the peak's bases is met before them.
+    """
     i = peak
-    while i > left_base and signal[i] > level:
+    while i > 0 and signal[i] > level:
         i -= 1
     left = float(i)
     if signal[i] < level:
         left += (level - signal[i]) / (signal[i + 1] - signal[i])
     i = peak
-    while i < right_base and signal[i] > level:
+    while i < signal.size - 1 and signal[i] > level:
         i += 1
     right = float(i)
     if signal[i] < level:
@@ -121,7 +134,7 @@ def summit(signal: Signal, first: int, last: int) -> float:
 
 
 @kernel
-def saturated_run(samples: Indices, peak: int, ceiling: float) -> tuple[int, int]:
+def saturated_run(samples: NDArray[np.int32], peak: int, ceiling: float) -> tuple[int, int]:
     """First and last sample of the run at or over `ceiling` that holds `peak`; `last < first` if there is none."""
     first = last = peak
     if samples[peak] < ceiling:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spyral_core.compiled import kernel
 from spyral_core.signal import baseline, peaks
+from spyral_core.signal.restore import lateness, restore
 
 GET_CEILING = 4090.0  # the 12-bit ADC ends at 4095; a few counts less for the noise of the converter
 SATURATED_SAMPLES = 3
@@ -22,7 +23,8 @@ class PulseSettings(NamedTuple):
     """How pulses are found; lengths in samples, heights in ADC.
 
     `relative_height` is where on its prominence, from the top, a peak's width is taken; a pulse of three samples or
-    more at raw values from `ceiling` on is saturated; a trace with more than `max_pulses` gives none.
+    more at raw values from `ceiling` on is saturated; a trace with more than `max_pulses` gives none; `shaping` is τ of
+    the GET response (`restore`).
     """
 
     baseline_window_scale: float
@@ -34,6 +36,7 @@ class PulseSettings(NamedTuple):
     threshold: float
     ceiling: float
     max_pulses: int
+    shaping: float
 
 
 class Pulses(NamedTuple):
@@ -53,7 +56,14 @@ class Pulses(NamedTuple):
 
 def pad_settings(get: SimpleNamespace) -> PulseSettings:
     """Of pads, from the section `get`."""
-    return _settings(get, min_width=1.0, relative_height=0.95, ceiling=GET_CEILING, max_pulses=MAX_PAD_PULSES)
+    return _settings(
+        get,
+        min_width=1.0,
+        relative_height=0.95,
+        ceiling=GET_CEILING,
+        max_pulses=MAX_PAD_PULSES,
+        shaping=float(get.shaping_time),
+    )
 
 
 def frib_settings(frib: SimpleNamespace) -> PulseSettings:
@@ -67,7 +77,12 @@ def legacy_settings(legacy_ic: SimpleNamespace) -> PulseSettings:
 
 
 def _settings(
-    section: SimpleNamespace, min_width: float, relative_height: float, ceiling: float, max_pulses: int
+    section: SimpleNamespace,
+    min_width: float,
+    relative_height: float,
+    ceiling: float,
+    max_pulses: int,
+    shaping: float = 0.0,
 ) -> PulseSettings:
     return PulseSettings(
         baseline_window_scale=float(section.baseline_window_scale),
@@ -79,12 +94,13 @@ def _settings(
         threshold=float(section.peak_threshold),
         ceiling=ceiling,
         max_pulses=max_pulses,
+        shaping=shaping,
     )
 
 
 @kernel
 def _trace_pulses(
-    trace: NDArray[np.int64],
+    trace: NDArray[np.int32],
     signal: NDArray[np.float64],
     settings: PulseSettings,
     candidates: NDArray[np.int64],
@@ -101,20 +117,25 @@ def _trace_pulses(
     n_pulses = 0
     for k in range(found):
         peak = (first[k] + last[k]) // 2
-        height, left_base, right_base = peaks.prominence(signal, peak)
+        height = peaks.prominence(signal, peak)
         if height < settings.prominence:
             continue
         level = signal[peak] - settings.relative_height * height
-        left, right = peaks.edges(signal, peak, level, left_base, right_base)
+        left, right = peaks.edges(signal, peak, level)
         if not settings.min_width <= right - left <= settings.max_width:
             continue
+        run_first, run_last = peaks.saturated_run(trace, peak, settings.ceiling)
+        is_saturated = run_last - run_first + 1 >= SATURATED_SAMPLES
+        if is_saturated:
+            level = signal[(run_first + run_last) // 2]
+            out[n_pulses, 1] = restore(signal, run_first, run_last)
+            late = settings.shaping * lateness(level / out[n_pulses, 1])
+            out[n_pulses, 0] = max(0.5 * (run_first + run_last) - late, float(run_first))
+        else:
+            out[n_pulses, 0], out[n_pulses, 1] = peaks.summit(signal, first[k], last[k]), signal[peak]
         integral = 0.0
         for i in range(math.floor(left), math.ceil(right)):
             integral += abs(signal[i])
-        run_first, run_last = peaks.saturated_run(trace, peak, settings.ceiling)
-        is_saturated = run_last - run_first + 1 >= SATURATED_SAMPLES
-        out[n_pulses, 0] = 0.5 * (run_first + run_last) if is_saturated else peaks.summit(signal, first[k], last[k])
-        out[n_pulses, 1] = signal[peak]
         out[n_pulses, 2] = integral
         out[n_pulses, 3] = is_saturated
         n_pulses += 1
@@ -127,8 +148,8 @@ def _block_pulses(
     start: int,
     rows: NDArray[np.int64],
     settings: PulseSettings,
-    trace: NDArray[np.int64],
-    deviation: NDArray[np.int64],
+    trace: NDArray[np.int32],
+    sums: NDArray[np.int64],
     signal: NDArray[np.float64],
     candidates: NDArray[np.int64],
     row: NDArray[np.int64],
@@ -138,7 +159,9 @@ def _block_pulses(
     total = 0
     for r in rows:
         baseline.repair_ends(block[r, start:], trace)
-        baseline.subtract_baseline(trace, settings.baseline_window_scale, deviation, signal)
+        if baseline.spread(trace) < settings.threshold:
+            continue
+        baseline.subtract_baseline(trace, settings.baseline_window_scale, sums, signal)
         n_pulses = _trace_pulses(trace, signal, settings, candidates, out[total:])
         if n_pulses <= settings.max_pulses:
             row[total : total + n_pulses] = r
@@ -152,7 +175,7 @@ def find_pulses(
     """Pulses of the traces in the rows of an integer array.
 
     Args:
-        block: (n, start + samples), of any integer type up to 32 bits; traces of under three samples have no pulse.
+        block: (n, start + samples), integers of 32 bits at most; traces of under three samples have no pulse.
         settings: how pulses are found.
         rows: which rows to look at, in this order; all if None.
         start: column of the first sample.

@@ -53,7 +53,7 @@ def main(results: Path, events: int, fit_method: str, runs: list[int]) -> None:
     gate = Path(configuration.solver.gates[0])
     for run in runs:
         for stage in STAGES.values():
-            if stage.name == "report":
+            if stage.name in ("report", "hypotheses", "species"):  # the embedded experiment has a gate
                 continue
             parameters = json.loads(canonical(configuration, stage.parameters, stage.ignored))
             run_job(stage, run, parameters, results, results / "traces", gate if stage.name == "solve" else None)

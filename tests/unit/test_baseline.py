@@ -13,9 +13,9 @@ from spyral_core.signal import baseline
 
 
 def subtracted(samples: NDArray[np.integer], scale: float) -> NDArray[np.float64]:
-    trace, deviation, signal = baseline.scratch(len(samples), scale)
+    trace, sums, signal = baseline.scratch(len(samples), scale)
     baseline.repair_ends(samples, trace)
-    baseline.subtract_baseline(trace, scale, deviation, signal)
+    baseline.subtract_baseline(trace, scale, sums, signal)
     return signal
 
 
@@ -63,6 +63,25 @@ traces = hnp.arrays(np.int16, st.integers(3, 80), elements=st.integers(-32768, 3
 @given(traces, st.floats(0.1, 1000.0))
 def test_kernel_agrees_with_its_twin(samples: NDArray[np.int16], scale: float) -> None:
     assert subtracted(samples, scale) == pytest.approx(naive(samples, scale), abs=1e-6)
+
+
+@settings(deadline=None, max_examples=200)
+@given(traces, st.floats(0.1, 1000.0))
+def test_no_sample_stands_higher_over_the_baseline_than_the_trace_is_wide(
+    samples: NDArray[np.int16], scale: float
+) -> None:
+    trace = baseline.scratch(len(samples), scale)[0]
+    baseline.repair_ends(samples, trace)
+    assert baseline.spread(trace) == np.ptp(samples[1:-1].astype(int))
+    assert subtracted(samples, scale).max() <= baseline.spread(trace) + 1e-6
+
+
+@settings(deadline=None, max_examples=200)
+@given(traces)
+def test_pulses_begin_at_mean_and_one_and_a_half_sigma(samples: NDArray[np.int16]) -> None:
+    limit = samples.mean() + 1.5 * samples.std()
+    found = baseline.pulse_limit(samples.astype(np.int32))
+    assert np.floor(limit - 1e-6) <= found <= np.floor(limit + 1e-6)
 
 
 @pytest.mark.parametrize(("n", "scale"), [(512, 20.0), (2048, 100.0), (512, 100.0)])

@@ -38,6 +38,7 @@ def arc(seed: int, n_points: int = 60) -> dict[str, Any]:
         "z": z + rng.normal(0, 0.5, n_points),
         "charge": rng.uniform(500, 1500, n_points),
         "scale": np.where(np.hypot(x, y) < 138, 0.5, 1.0),
+        "pad": np.zeros(n_points, np.int32),
         "cloud_point": np.arange(n_points),
     }
 

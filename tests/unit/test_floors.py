@@ -14,8 +14,8 @@ FLOORS = [
     ("detector", "physics", "traces"),
     ("signal", "clustering", "fitting"),
     ("lineage", "runner"),
-    ("phases", "simulate"),
-    ("report", "job", "warmup", "provenance", "recheck"),
+    ("phases", "simulate", "bound"),
+    ("report", "calibrate", "job", "warmup", "provenance", "recheck"),
     ("cli", "__main__"),
 ]
 # Names that only type checkers import are no dependency at run time.

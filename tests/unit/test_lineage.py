@@ -25,14 +25,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     (package / "helper.py").write_text("import os\n\nhalf = 0.5\n")
     monkeypatch.chdir(tmp_path)
-    closure.code.cache_clear()
-    closure._imports.cache_clear()
+    closure._read.cache_clear()
     return package
 
 
 def fingerprint_of_own() -> str:
-    closure.code.cache_clear()
-    closure._imports.cache_clear()
+    closure._read.cache_clear()
     return lineage.fingerprint(STAGES["cluster"], "mine.method:process")
 
 
@@ -64,6 +62,34 @@ def test_the_closure_follows_imports_inside_the_package_and_leaves_out_the_confi
     assert {"spyral_core.runner", "spyral_core.store", "spyral_core.errors"} <= set(found)
     assert not any(name.startswith("spyral_core.config") for name in found)
     assert all(path.is_relative_to(closure.PACKAGE) for path in found.values())
+
+
+def test_imports_anywhere_in_a_file_are_followed(tmp_path: Path) -> None:
+    file = tmp_path / "deep.py"
+    file.write_text(
+        "import a\n"
+        "if a:\n    import b\nelse:\n    import c\n"
+        "try:\n    import d\nexcept ImportError:\n    import e\nfinally:\n    import f\n"
+        "class One:\n    def two(self):\n        for _ in b:\n            from g import h\n"
+        "match a:\n    case 1:\n        import i\n"
+    )
+    assert closure._imports(file) == {*"abcdefgi", "g.h"}
+
+
+def test_the_digest_of_the_package_changes_with_any_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inner" / "__pycache__").mkdir(parents=True)
+    files = [tmp_path / "__init__.py", tmp_path / "inner" / "one.py", tmp_path / "inner" / "__pycache__" / "cached.py"]
+    for file in files:
+        file.write_text("one = 1\n")
+    monkeypatch.setattr(closure, "PACKAGE", tmp_path)
+    seen = [closure.package_digest()]
+    for file in files:
+        file.write_text("one = 2\n")
+        seen.append(closure.package_digest())
+    assert len(set(seen)) == 3
+    assert seen[-1] == seen[-2]
 
 
 def test_stages_have_fingerprints_of_their_own() -> None:
@@ -104,12 +130,33 @@ def test_content_of_inputs_is_part_of_the_lineage(tmp_path: Path) -> None:
     assert digests[0] != digests[1]
 
 
-def test_large_files_are_described_by_both_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [2**20, lineage.WHOLE_UP_TO])
+def test_every_byte_of_a_file_that_is_not_large_counts(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "gas.json"
+    content = bytearray(size)
+    described = set()
+    for place in (0, size // 3, size - 1):
+        content[place] ^= 1
+        file.write_bytes(content)
+        described.add(lineage.describe(file)["sha256"])
+    assert len(described) == 3
+
+
+@pytest.mark.parametrize("size", [lineage.WHOLE_UP_TO + 1, 65 * 2**20 + 7])
+def test_of_large_files_both_ends_and_every_long_stretch_count(tmp_path: Path, size: int) -> None:
     file = tmp_path / "run.h5"
     with file.open("wb") as handle:
-        handle.truncate(65 * 2**20)
+        handle.truncate(size)
     before = lineage.describe(file)
-    with file.open("r+b") as handle:
-        handle.seek(-1, 2)
-        handle.write(b"x")
-    assert lineage.describe(file) != before
+    stretch = -(-(size - lineage.BLOCK_BYTES) // (lineage.BLOCKS - 1)) - lineage.BLOCK_BYTES + 1
+    stretch = max(stretch, 1)
+    for place in (0, size // 7, size // 2, size - stretch, size - 1):
+        file.unlink()
+        with file.open("wb") as handle:
+            handle.truncate(size)
+            handle.seek(place)
+            handle.write(b"x" * min(stretch, size - place))
+            handle.truncate(size)
+        changed = lineage.describe(file)
+        assert changed["size"] == before["size"]
+        assert changed["sha256"] != before["sha256"], place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -16,23 +17,28 @@ from scipy.signal import find_peaks
 from spyral_core.signal import baseline, peaks, pulses
 
 SECTION = SimpleNamespace(
-    baseline_window_scale=20.0, peak_separation=50.0, peak_prominence=20.0, peak_max_width=50.0, peak_threshold=40.0
+    baseline_window_scale=20.0,
+    peak_separation=50.0,
+    peak_prominence=20.0,
+    peak_max_width=50.0,
+    peak_threshold=40.0,
+    shaping_time=6.25,
 )
 PADS = pulses.pad_settings(SECTION)
 
 
 def signal_of(samples: NDArray[np.integer], scale: float) -> NDArray[np.float64]:
-    trace, deviation, signal = baseline.scratch(len(samples), scale)
+    trace, sums, signal = baseline.scratch(len(samples), scale)
     baseline.repair_ends(samples, trace)
-    baseline.subtract_baseline(trace, scale, deviation, signal)
+    baseline.subtract_baseline(trace, scale, sums, signal)
     return signal
 
 
-def found_in(signal: NDArray[np.float64], chosen: pulses.PulseSettings, raw: NDArray[np.int64] | None = None) -> list:
+def found_in(signal: NDArray[np.float64], chosen: pulses.PulseSettings, raw: NDArray[np.int32] | None = None) -> list:
     """Time, amplitude, integral, saturated of the pulses in a baseline-subtracted trace, by the kernel."""
     most = len(signal) // 2 + 1
     out = np.empty((most, 4))
-    trace = np.zeros(len(signal), np.int64) if raw is None else raw
+    trace = np.zeros(len(signal), np.int32) if raw is None else raw
     number = pulses._trace_pulses(trace, signal, chosen, np.empty((3, most), np.int64), out)
     return [tuple(row) for row in out[:number]]
 
@@ -124,14 +130,15 @@ def pulse_trace(amplitude: float, place: float, n: int = 512) -> NDArray[np.int1
     return np.clip(np.round(340 + amplitude * np.exp(-0.5 * ((t - place) / 4) ** 2)), 0, 4095).astype(np.int16)
 
 
-def test_saturated_pulse_has_the_time_of_its_plateau() -> None:
-    found = pulses.find_pulses(np.stack([pulse_trace(9000, 200.0), pulse_trace(3000, 200.25)]), PADS)
+def test_saturated_pulse_has_the_time_of_its_plateau_where_the_response_is_symmetric() -> None:
+    symmetric = PADS._replace(shaping=0.0)
+    found = pulses.find_pulses(np.stack([pulse_trace(9000, 200.0), pulse_trace(3000, 200.25)]), symmetric)
     assert found.saturated.tolist() == [1, 0]
     assert found.time == pytest.approx([200.0, 200.25], abs=0.1)
 
 
 def test_two_samples_at_the_ceiling_are_not_yet_saturated() -> None:
-    raw = np.full(100, 300, np.int64)
+    raw = np.full(100, 300, np.int32)
     raw[50:52] = 4095
     signal = raw - 300.0
     assert found_in(signal, PADS, raw)[0][3] == 0.0
@@ -169,6 +176,40 @@ def test_trace_with_more_than_five_pulses_is_dropped() -> None:
     )
     assert pulses.find_pulses(np.stack([six, five, six]), PADS).trace.tolist() == [1] * 5
     assert len(pulses.find_pulses(six[None], pulses.frib_settings(SECTION)).time) == 6
+
+
+@settings(deadline=None, max_examples=300)
+@given(hnp.arrays(np.float64, st.integers(0, 40), elements=st.integers(-4, 6).map(float)), st.integers(0, 7))
+def test_lowest_sample_before_a_higher_one(samples: NDArray[np.float64], height: int) -> None:
+    seen = [float(height)]
+    for sample in samples:
+        if sample > height:
+            break
+        seen.append(sample)
+    assert peaks.lowest_until(samples, float(height)) == min(seen)
+
+
+@settings(deadline=None, max_examples=300)
+@given(hnp.arrays(np.float64, st.integers(3, 80), elements=st.integers(0, 9).map(float)), st.integers(0, 8))
+def test_maxima_are_runs_over_the_threshold_with_lower_neighbours(signal: NDArray[np.float64], threshold: int) -> None:
+    ends = [0, *(np.flatnonzero(np.diff(signal)) + 1), len(signal)]
+    runs = [(a, b - 1) for a, b in itertools.pairwise(ends) if a > 0 and b < len(signal)]
+    expected = [
+        (a, b) for a, b in runs if signal[a] > threshold and signal[a - 1] < signal[a] and signal[b + 1] < signal[b]
+    ]
+    first, last = np.empty((2, len(signal) // 2 + 1), np.int64)
+    found = peaks.local_maxima(signal, float(threshold), first, last)
+    assert list(zip(first[:found], last[:found], strict=True)) == expected
+
+
+@settings(deadline=None, max_examples=100)
+@given(hnp.arrays(np.int16, (3, 60), elements=st.integers(300, 420)), st.integers(0, 130))
+def test_traces_that_are_skipped_have_no_pulses(block: NDArray[np.int16], threshold: int) -> None:
+    chosen = PADS._replace(threshold=float(threshold), prominence=1.0, separation=1.0, max_pulses=99)
+    found = pulses.find_pulses(block, chosen)
+    for row, samples in enumerate(block):
+        expected = naive(signal_of(samples, chosen.baseline_window_scale), chosen)
+        assert np.count_nonzero(found.trace == row) == len(expected)
 
 
 @pytest.mark.parametrize("value", [-32768, 0, 341, 4095, 32767])

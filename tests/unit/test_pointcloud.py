@@ -202,7 +202,8 @@ def test_legacy_ion_chamber_is_a_get_channel(survey: Path) -> None:
 def test_saturated_pulse_is_flagged(survey: Path) -> None:
     found = points(pointcloud.process(event(row(BIG, (200, 9000))), constants(survey)))
     assert found["saturated"].tolist() == [1]
-    assert found["time"] == pytest.approx([200], abs=0.1)
+    assert found["amplitude"][0] > 4095
+    assert found["time"] == pytest.approx([200], abs=1.5)  # of a symmetric pulse, which GET's are not
 
 
 def test_wild_samples_give_finite_points(survey: Path) -> None:

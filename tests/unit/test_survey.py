@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from spyral_core import store
 from spyral_core.catalog import STAGES
@@ -17,7 +18,7 @@ from spyral_core.config import canonical, validate
 from spyral_core.detector import pads
 from spyral_core.errors import DataError
 from spyral_core.phases import survey
-from spyral_core.signal.faulty_pads import N_NEIGHBOURS, Hits, _largest_groups, nearest_pads
+from spyral_core.signal.faulty_pads import N_NEIGHBOURS, Hits, Places, _largest_groups, at_least
 from spyral_core.traces.writer import TraceWriter
 
 CHOICE = SimpleNamespace(noisy_pad_share=0.5, repeated_charge_share=0.5, min_hits=8)
@@ -140,12 +141,22 @@ def test_false_masks_are_rarer_than_promised(n_events: int) -> None:
 
 
 def test_neighbours_are_the_nearest_pads_outside_the_beam() -> None:
-    near = nearest_pads(PLANE.x, PLANE.y, ~PLANE.beam)
-    assert near.shape == (pads.N_PADS, N_NEIGHBOURS)
+    places = Places(PLANE.x, PLANE.y, ~PLANE.beam)
     for pad in (0, 700, 5000, 9000, int(np.flatnonzero(PLANE.beam)[0])):
         distance = np.hypot(PLANE.x[USED] - PLANE.x[pad], PLANE.y[USED] - PLANE.y[pad])
         expected = [other for other in USED[np.lexsort((USED, distance.round(6)))] if other != pad]
-        assert near[pad].tolist() == expected[:N_NEIGHBOURS]
+        assert places.nearest(pad).tolist() == expected[:N_NEIGHBOURS]
+
+
+def test_the_chance_of_a_binomial_agrees_with_that_of_scipy() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(300):
+        trials, probability = int(rng.integers(0, 1200)), float(rng.random() ** 3)
+        number = int(rng.integers(0, trials + 2))
+        expected = binom.sf(number - 1, trials, probability)
+        assert at_least(number, trials, probability) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+    assert at_least(0, 0, 0.5) == at_least(9, 9, 1.0) == 1.0
+    assert at_least(1, 0, 0.5) == 0.0
 
 
 def test_largest_group_agrees_with_its_twin() -> None:

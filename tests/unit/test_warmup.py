@@ -47,6 +47,6 @@ def test_nothing_is_compiled_twice(calls: list[Path]) -> None:
 def test_the_mark_names_the_code_numba_and_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     before = warmup._mark()
     assert "numba" in before.name
-    monkeypatch.setattr(warmup, "closure_code", lambda *modules: "other code")
+    monkeypatch.setattr(warmup, "package_digest", lambda: "other code")
     assert warmup._mark() != before
     assert warmup._mark().parent == before.parent

@@ -95,6 +95,11 @@ def all_products(wildcards):
             for gate in GATES
             for token in tokens
         ]
+    if SPECIES:
+        fitted = [*job.products(STAGES["hypotheses"]).values(), "species"]
+        found += [
+            product(name).format(run=token) for name in fitted for token in tokens
+        ]
     return found
 
 
@@ -116,7 +121,9 @@ def own_folder():
     """The folder of all results, which may be deleted."""
     folder = os.path.normpath(inputs.literal(CONFIGURATION.results, "results"))
     if folder == os.curdir:
-        raise ConfigurationError("results: must be a folder of its own, not the working directory")
+        raise ConfigurationError(
+            "results: must be a folder of its own, not the working directory"
+        )
     return folder
 
 
@@ -281,6 +288,7 @@ FILES = checked(configured)
 GATES = checked(
     inputs.gates, CONFIGURATION.solver.gates if CONFIGURATION.solver else []
 )
+SPECIES = CONFIGURATION.solver.species if CONFIGURATION.solver else []
 SIMULATED = CONFIGURATION.simulate is not None
 # Those of all runs together: the figures of each run would be thousands of outputs of one job.
 FIGURES = report_names.figure_files([], list(GATES), SIMULATED)
@@ -296,6 +304,8 @@ MEGABYTES = {
     "cluster": (1500, 500, 200),
     "estimate": (1500, 500, 200),
     "solve": (1500, 600, 200),
+    "hypotheses": (1500, 600, 200),
+    "species": (1000, 0, 50),
 }
 # Minutes a job, a gigabyte of the run's traces with one worker: ten times and more what was measured.
 MINUTES = {
@@ -305,6 +315,8 @@ MINUTES = {
     "cluster": (10, 10),
     "estimate": (10, 4),
     "solve": (30, 20),
+    "hypotheses": (60, 100),
+    "species": (10, 1),
 }
 CHUNK_EVENTS = CONFIGURATION.running.chunk_events
 # Not in the commands themselves: where Python lies must not make a result stale.

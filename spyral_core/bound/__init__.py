@@ -1,0 +1,1 @@
+"""The Cramér–Rao bound of the charge pattern: how well a track's energy and angle can be known at best."""

@@ -1,0 +1,184 @@
+"""From a first minimum to the likelihood's: nodes of the charge pattern, fitted with random kicks, in a few rounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spyral_core.fitting.deflections import slabs_of
+from spyral_core.fitting.deviance import Z_RATIO, deviance_of
+from spyral_core.fitting.minimise import Array, Bounds
+from spyral_core.fitting.node_fit import design
+from spyral_core.fitting.nodes import expected_charges, gather, nodes_at, points_on_curve
+from spyral_core.fitting.sensitivity import N_PARAMETERS, POLAR, follow_kicked, start_of, trajectory_and_changes
+from spyral_core.fitting.settings import FitSettings, Track
+from spyral_core.fitting.track_end import NOT_MEASURED, end_of
+from spyral_core.fitting.track_fit import SILENT_SIGMA
+
+ROUNDS, ITERATIONS = 2, 8
+SMALL_STEP, UPHILL = 0.1, 1.1  # standard deviations; growth of χ² that is taken for noise
+NODE_LENGTH, LONGEST_NODE = 12.0, 60.0  # mm across the beam; mm of path
+ACROSS, ALONG = 1.0, 0.4  # stated errors of nodes: over those of the charges; mm for the time of one pad
+STATED_WEIGHT = 4.0  # measurements that the stated errors are worth against the track's own
+LEAST_VARIANCE = 0.0025  # mm²: places of pads are not known better
+DAMPING_SCALE = 9.0  # χ² of a node from which on it counts for half
+MOST_DIFFUSION = 5.0  # times the configured one, or one over it
+LARGEST_KICK = 8.0  # standard deviations
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The likelihood's minimum: parameters (6,), their covariance (6, 6), χ² under the stated errors, its freedom.
+
+    `level`: charge over the expected energy loss [1/MeV]; `deviance`: see `deviance.deviance_of`.
+    """
+
+    parameters: Array
+    covariance: Array
+    chi2: float
+    degrees: float
+    level: float
+    deviance: float
+
+
+@dataclass
+class _Errors:
+    """What the track has told of itself: factor across, mm along, diffusion [mm]; how much each node counts."""
+
+    across: float
+    along: float
+    diffusion: float
+    counts: Array
+
+
+def refine(track: Track, parameters: Array, frame: Array, bounds: Bounds, settings: FitSettings) -> Refined | None:
+    """Rounds of gathering nodes around the trajectory, fitting them, and taking their errors from what is left.
+
+    None if the points do not make the nodes that six parameters need, or these are not determined.
+    """
+    errors = _Errors(ACROSS, ALONG, settings.diffusion, np.ones(0))
+    path, states, _, _ = trajectory_and_changes(parameters, frame, settings.volume, *settings.tables)
+    places, sizes = slabs_of(path, states, settings.noise, *settings.tables)
+    unknowns = np.concatenate([parameters, np.zeros(sizes.size)])
+    wide = np.full(sizes.size, LARGEST_KICK)
+    bounds = Bounds(
+        np.concatenate([bounds.lower, -wide]),
+        np.concatenate([bounds.upper, wide]),
+        np.concatenate([bounds.free, np.ones(sizes.size, np.bool_)]),
+    )
+    refined = None
+    for _ in range(ROUNDS):
+        nodes, variance, end, level = _gather(track, unknowns, places, sizes, frame, errors, settings)
+        if 2 * len(nodes) <= np.count_nonzero(bounds.free[:N_PARAMETERS]):
+            return refined
+        if len(errors.counts) != len(nodes):
+            errors.counts = np.ones(len(nodes))
+        used = np.maximum(variance, LEAST_VARIANCE) * np.array([errors.across**2, errors.along**2])
+        fixed = (
+            nodes, errors.counts[:, None] / used, end, places, sizes, frame, settings.beam_spot, settings.volume,
+            settings.visible, *settings.tables,
+        )  # fmt: skip
+
+        found = _gauss_newton(unknowns, fixed, bounds)
+        if found is None:
+            return refined
+        unknowns, covariance = found
+        rows, right, taken = design(unknowns, *fixed)
+        chi2, degrees = _judge(rows, right, taken, covariance, errors)
+        found_now = unknowns[:N_PARAMETERS].copy(), covariance[:N_PARAMETERS, :N_PARAMETERS].copy()
+        constraints = float(right[3 * len(nodes) :] @ right[3 * len(nodes) :])
+        deviance = constraints + deviance_of(track, unknowns, places, sizes, frame, settings)
+        refined = Refined(*found_now, chi2, degrees, level, deviance)
+    return refined
+
+
+def _gather(
+    track: Track, unknowns: Array, places: Array, sizes: Array, frame: Array, errors: _Errors, settings: FitSettings
+) -> tuple[Array, Array, Array, float]:
+    """Nodes (k, 3) [mm] around a trajectory, their variances (k, 2), the `end` of `node_fit.design`, and the level."""
+    kicks = unknowns[N_PARAMETERS:].reshape(-1, 3) * sizes
+    start = start_of(unknowns[:N_PARAMETERS], frame, (settings.tables[0][1], settings.tables[0][0]))
+    path, states, stops = follow_kicked(start, settings.volume, places, kicks, *settings.tables)
+    place, beyond, deviation, direction = points_on_curve(track.points, Z_RATIO, path, states)
+    drift = np.maximum(settings.length - track.points[:, 2], 1.0)
+    expected = expected_charges(
+        place, beyond, deviation, direction, settings.plane.corners[track.pads], drift, errors.diffusion, path, states,
+        *settings.tables,
+    )  # fmt: skip
+    length = min(NODE_LENGTH / max(math.sin(unknowns[POLAR]), 1e-3), LONGEST_NODE)
+    at, offset, variance, diffusion, level, spread = gather(
+        place, beyond, deviation, track.charge, expected, length, drift, errors.diffusion
+    )
+    errors.diffusion = min(max(diffusion, settings.diffusion / MOST_DIFFUSION), settings.diffusion * MOST_DIFFUSION)
+    end = np.array([*track.points[np.argmax(place)], SILENT_SIGMA, 0.0])
+    if stops:
+        shift, sigma = end_of(
+            place, beyond, expected, track.points, track.charge, track.pads, errors.diffusion, level, spread, path,
+            states, settings.plane.xy, settings.plane.corners, settings.plane.used, settings.length, *settings.tables,
+        )  # fmt: skip
+        if sigma != NOT_MEASURED:
+            end = np.array([*(states[-1, :3] + shift * states[-1, 3:6]), sigma, 1.0])
+    return nodes_at(at, offset, path, states), variance, end, float(level)
+
+
+def _gauss_newton(unknowns: Array, fixed: tuple[Any, ...], bounds: Bounds) -> tuple[Array, Array] | None:
+    """Where the derivative of the likelihood vanishes, and the covariance of all unknowns there; None if singular.
+
+    Full steps, halved where they lead uphill, until the parameters move by a small share of their errors.
+    """
+    covariance, value, step = np.zeros((len(unknowns), len(unknowns))), math.inf, np.zeros(len(unknowns))
+    index = np.flatnonzero(bounds.free)
+    here = unknowns
+    for _ in range(ITERATIONS):
+        rows, right, _ = design(here, *fixed)
+        kicks = here[N_PARAMETERS:]
+        there = float(right @ right + kicks @ kicks)
+        if there > UPHILL * value:
+            step = 0.5 * step
+            here = np.clip(unknowns + step, bounds.lower, bounds.upper)
+            continue
+        unknowns, value = here, there
+        curvature, slope = rows.T @ rows, rows.T @ right
+        curvature.flat[N_PARAMETERS * (len(here) + 1) :: len(here) + 1] += 1.0
+        slope[N_PARAMETERS:] -= kicks
+        try:
+            covariance[np.ix_(index, index)] = np.linalg.inv(curvature[np.ix_(index, index)])
+        except np.linalg.LinAlgError:
+            return None
+        errors = np.diag(covariance)[:N_PARAMETERS]
+        if not np.isfinite(covariance).all() or (errors < 0.0).any():
+            return None
+        step = covariance @ slope
+        here = np.clip(unknowns + step, bounds.lower, bounds.upper)
+        if (step[:N_PARAMETERS] ** 2 < SMALL_STEP**2 * errors + 1e-300).all():
+            break
+    return unknowns, covariance
+
+
+def _judge(rows: Array, right: Array, taken: Array, covariance: Array, errors: _Errors) -> tuple[float, float]:
+    """Take the nodes' errors from what is left of their deviations; χ² under the stated errors, degrees of freedom.
+
+    What kicks, parameters and the motion along the curve take up is not left: the sums of squares are compared with the
+    freedom that they have.
+    """
+    n_nodes = len(taken)
+    squares = right[: 3 * n_nodes].reshape(n_nodes, 3) ** 2
+    leverage = np.einsum("rk,rk->r", rows @ covariance, rows)[: 3 * n_nodes].reshape(n_nodes, 3)
+    across, along = squares[:, 0] + squares[:, 1], squares[:, 2]
+    free_across, free_along = 2.0 - taken - leverage[:, 0] - leverage[:, 1], taken - leverage[:, 2]
+    stated_across, stated_along = (ACROSS / errors.across) ** 2, (ALONG / errors.along) ** 2
+    chi2 = np.sum((across / stated_across + along / stated_along) / errors.counts)
+    counts = 1.0 / (1.0 + (across + along) / DAMPING_SCALE)
+    errors.across *= _ratio(counts, across, free_across, stated_across)
+    errors.along *= _ratio(counts, along, free_along, stated_along)
+    errors.counts = counts
+    return float(chi2), float(np.sum(free_across + free_along))
+
+
+def _ratio(counts: Array, squares: Array, freedom: Array, stated: float) -> float:
+    """Errors that are seen over those that were used, with the stated ones as a few measurements more."""
+    seen = np.sum(counts * squares) + STATED_WEIGHT * stated
+    return math.sqrt(max(seen / (max(np.sum(counts * freedom), 0.0) + STATED_WEIGHT), 1e-2))

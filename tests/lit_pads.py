@@ -1,0 +1,96 @@
+"""Tracks on the pad plane whose truth is known: particles in gas, their electrons, the pads that these light."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spyral_core.detector.pads import builtin, pads_at
+from spyral_core.fitting.scattering import Fluctuations, deflection
+from spyral_core.fitting.settings import Plane, Track
+from spyral_core.phases.solve import plane_of
+from spyral_core.physics.motion import SHORTEST_RANGE, Motion, advance, ke_and_loss, start_state
+
+Array = NDArray[np.float64]
+LENGTH = 1000.0  # mm
+W_VALUE = 40e-6  # MeV an electron
+GRAZED = 5.0  # electrons: a pad with fewer is not seen
+TIME_ERROR = 0.3  # mm
+
+
+def plane() -> Plane:
+    """The AT-TPC's pads."""
+    return plane_of(builtin())
+
+
+def particle(
+    motion: Motion, start: Array, noise: Fluctuations, generator: np.random.Generator, step: float = 1.0
+) -> tuple[Array, Array]:
+    """Middles (n, 3) [mm] and energy losses (n,) [MeV] of the steps of a particle from a start (6,) (`motion.follow`).
+
+    After each step it is deflected and its range changed at random, with the variances of the gas for a step.
+    """
+    tables = (motion.constants, motion.log_ke, motion.slope)
+    state, places, losses = np.empty(7), [], []
+    start_state(np.asarray(start, float), *tables, state)
+    while state[6] > SHORTEST_RANGE and math.hypot(state[0], state[1]) < 300 and 0 < state[2] < LENGTH:
+        before, length = state.copy(), min(step, 0.5 * state[6])
+        advance(state, length, *tables)
+        energy, loss = ke_and_loss(state[6], *tables)
+        places.append((before[:3] + state[:3]) / 2)
+        losses.append(ke_and_loss(before[6], *tables)[0] - energy)
+        if noise.scattering > 0:
+            width = math.sqrt(deflection(state[6], noise.scattering, *tables) * length)
+            unit = state[3:6] + generator.normal(scale=width, size=3)
+            state[3:6] = unit / np.linalg.norm(unit)
+        if noise.straggling > 0:
+            width = motion.constants[0] * math.sqrt(noise.straggling * length) / loss
+            state[6] = max(state[6] + generator.normal(scale=width), SHORTEST_RANGE / 2)
+    return np.array(places), np.array(losses)
+
+
+def track_of(places: Array, losses: Array, diffusion: float, generator: np.random.Generator) -> Track:
+    """What the pads outside the beam see of electrons [MeV] set free at `places`: σ² across is `diffusion` · drift.
+
+    Each electron drifts for itself and is multiplied with an exponential gain; the time of a pad has an error of its
+    own.
+    """
+    electrons = np.repeat(places, generator.poisson(losses / W_VALUE), axis=0)
+    width = np.sqrt(diffusion * np.maximum(LENGTH - electrons[:, 2], 0.0))
+    electrons[:, :2] += generator.normal(size=(len(electrons), 2)) * width[:, None]
+    return collected(electrons, generator.exponential(W_VALUE, len(electrons)), generator)
+
+
+def collected(
+    electrons: Array, charge: Array, generator: np.random.Generator | None = None, threshold: float = GRAZED
+) -> Track:
+    """The pads outside the beam that electrons (n, 3) [mm] with charges (n,) [MeV] fall on; z is the charge's mean.
+
+    `threshold`: the charge that a pad needs [electrons]. The times have errors if there is a generator.
+    """
+    pads = builtin()
+    pad = pads_at(electrons[:, 0], electrons[:, 1])
+    on = pad >= 0
+    total = np.bincount(pad[on], charge[on], len(pads.x))
+    z = np.bincount(pad[on], (charge * electrons[:, 2])[on], len(pads.x))
+    lit = np.flatnonzero((total > threshold * W_VALUE) & ~pads.beam)
+    z = z[lit] / total[lit]
+    if generator is not None:
+        z += generator.normal(scale=TIME_ERROR, size=len(lit))
+    return Track(
+        np.column_stack([pads.x[lit], pads.y[lit], z]), total[lit], pads.scale[lit], lit.astype(np.int32)
+    )  # fmt: skip
+
+
+def smeared(places: Array, losses: Array, diffusion: float, copies: int = 64) -> tuple[Array, Array]:
+    """Places and charges of `copies` times as many packets, displaced by evenly spread quantiles: nearly no noise."""
+    from scipy.stats import norm
+
+    number = np.arange(len(places) * copies) + 0.5
+    # R2 sequence: multiples of the inverse powers of the plastic number
+    quantiles = norm.ppf(np.column_stack([number / 1.32471795724474602596, number / 1.32471795724474602596**2]) % 1.0)
+    electrons = np.repeat(places, copies, axis=0)
+    electrons[:, :2] += quantiles * np.sqrt(diffusion * (LENGTH - electrons[:, 2]))[:, None]
+    return electrons, np.repeat(losses / copies, copies)

@@ -40,7 +40,9 @@ def parameters(**section: Any) -> Any:
 def cloud(points: Floats, integral: Floats) -> cluster.Cloud:
     event = {column.name: 0 for column in tables.CLUSTER_EVENTS.columns[:-2]}
     x, y, z = points.T
-    return cluster.Cloud(event, {"x": x, "y": y, "z": z, "integral": integral, "scale": np.ones(len(points))})
+    pads = np.zeros(len(points), np.int32)  # clustering does not look at them
+    columns = {"x": x, "y": y, "z": z, "integral": integral, "scale": np.ones(len(points)), "pad": pads}
+    return cluster.Cloud(event, columns)
 
 
 def readout(random: np.random.Generator, particles: list[tuple[int, int, float, float]], gas: str) -> Any:

@@ -56,7 +56,7 @@ def phases_of(settings: dict, method: str) -> dict:
     solver["particle_id_filename"] = Path(solver["particle_id_filename"])
     return {
         "pointcloud": spyral.PointcloudPhase(
-            spyral.GetParameters(**settings["get"]),
+            spyral.GetParameters(**{key: value for key, value in settings["get"].items() if key != "shaping_time"}),
             spyral.FribParameters(**settings["frib"]),
             detector,
             spyral.PadParameters(spyral.DEFAULT_MAP, spyral.DEFAULT_MAP, spyral.DEFAULT_MAP),

@@ -44,13 +44,7 @@ def _map(axes: Axes, name: str, unit: str, quantity: Quantity, middle: float, pl
     )
     axes.add_collection(shown)
     axes.figure.colorbar(shown, ax=axes, pad=0.02, label=unit)
-    edge = 1.02 * float(np.abs(plane.vertices).max())
-    axes.set_xlim(-edge, edge)
-    axes.set_ylim(-edge, edge)
-    axes.set_aspect("equal")
-    axes.grid(False)
-    axes.set_xlabel("x [mm]")
-    axes.set_ylabel("y [mm]")
+    style.pad_plane(axes, plane.vertices)
 
 
 def _distribution(axes: Axes, unit: str, quantity: Quantity) -> None:

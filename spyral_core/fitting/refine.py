@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,11 +69,11 @@ def refine(track: Track, parameters: Array, frame: Array, bounds: Bounds, settin
         np.concatenate([bounds.upper, wide]),
         np.concatenate([bounds.free, np.ones(sizes.size, np.bool_)]),
     )
-    refined = None
+    refined, constraints = None, 0.0
     for _ in range(ROUNDS):
         nodes, variance, end, level = _gather(track, unknowns, places, sizes, frame, errors, settings)
         if 2 * len(nodes) <= np.count_nonzero(bounds.free[:N_PARAMETERS]):
-            return refined
+            break
         if len(errors.counts) != len(nodes):
             errors.counts = np.ones(len(nodes))
         used = np.maximum(variance, LEAST_VARIANCE) * np.array([errors.across**2, errors.along**2])
@@ -84,15 +84,15 @@ def refine(track: Track, parameters: Array, frame: Array, bounds: Bounds, settin
 
         found = _gauss_newton(unknowns, fixed, bounds)
         if found is None:
-            return refined
-        unknowns, covariance = found
-        rows, right, taken = design(unknowns, *fixed)
+            break
+        unknowns, covariance, rows, right, taken = found
         chi2, degrees = _judge(rows, right, taken, covariance, errors)
-        found_now = unknowns[:N_PARAMETERS].copy(), covariance[:N_PARAMETERS, :N_PARAMETERS].copy()
         constraints = float(right[3 * len(nodes) :] @ right[3 * len(nodes) :])
-        deviance = constraints + deviance_of(track, unknowns, places, sizes, frame, settings)
-        refined = Refined(*found_now, chi2, degrees, level, deviance)
-    return refined
+        found_now = unknowns[:N_PARAMETERS].copy(), covariance[:N_PARAMETERS, :N_PARAMETERS].copy()
+        refined = Refined(*found_now, chi2, degrees, level, math.nan)
+    if refined is None:
+        return None
+    return replace(refined, deviance=constraints + deviance_of(track, unknowns, places, sizes, frame, settings))
 
 
 def _gather(
@@ -124,23 +124,26 @@ def _gather(
     return nodes_at(at, offset, path, states), variance, end, float(level)
 
 
-def _gauss_newton(unknowns: Array, fixed: tuple[Any, ...], bounds: Bounds) -> tuple[Array, Array] | None:
-    """Where the derivative of the likelihood vanishes, and the covariance of all unknowns there; None if singular.
+def _gauss_newton(
+    unknowns: Array, fixed: tuple[Any, ...], bounds: Bounds
+) -> tuple[Array, Array, Array, Array, Array] | None:
+    """Where the likelihood's derivative vanishes, the covariance of all unknowns and `design` there; None if singular.
 
     Full steps, halved where they lead uphill, until the parameters move by a small share of their errors.
     """
     covariance, value, step = np.zeros((len(unknowns), len(unknowns))), math.inf, np.zeros(len(unknowns))
     index = np.flatnonzero(bounds.free)
     here = unknowns
-    for _ in range(ITERATIONS):
-        rows, right, _ = design(here, *fixed)
+    accepted = design(here, *fixed)
+    for iteration in range(ITERATIONS):
+        rows, right, taken = design(here, *fixed) if iteration > 0 else accepted
         kicks = here[N_PARAMETERS:]
         there = float(right @ right + kicks @ kicks)
         if there > UPHILL * value:
             step = 0.5 * step
             here = np.clip(unknowns + step, bounds.lower, bounds.upper)
             continue
-        unknowns, value = here, there
+        unknowns, value, accepted = here, there, (rows, right, taken)
         curvature, slope = rows.T @ rows, rows.T @ right
         curvature.flat[N_PARAMETERS * (len(here) + 1) :: len(here) + 1] += 1.0
         slope[N_PARAMETERS:] -= kicks
@@ -155,7 +158,7 @@ def _gauss_newton(unknowns: Array, fixed: tuple[Any, ...], bounds: Bounds) -> tu
         here = np.clip(unknowns + step, bounds.lower, bounds.upper)
         if (step[:N_PARAMETERS] ** 2 < SMALL_STEP**2 * errors + 1e-300).all():
             break
-    return unknowns, covariance
+    return unknowns, covariance, *accepted
 
 
 def _judge(rows: Array, right: Array, taken: Array, covariance: Array, errors: _Errors) -> tuple[float, float]:

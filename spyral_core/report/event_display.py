@@ -145,13 +145,7 @@ def _pad_plane(axes: Axes, bar: Axes, event: CloudEvent, plane: PadPlane) -> Non
                 label=f"cluster {index}: {int((event.cluster == index).sum()):,} points",
             )
         )
-    edge = 1.02 * float(np.abs(plane.vertices).max())
-    axes.set_xlim(-edge, edge)
-    axes.set_ylim(-edge, edge)
-    axes.set_aspect("equal")
-    axes.grid(False)
-    axes.set_xlabel("x [mm]")
-    axes.set_ylabel("y [mm]")
+    style.pad_plane(axes, plane.vertices)
 
 
 def _drift(axes: Axes, event: CloudEvent, z: NDArray[np.float64], across: NDArray[np.float64]) -> None:

@@ -258,3 +258,14 @@ def vertical_lines(axes: Axes, places: Sequence[float], label: str, color: str =
     """Dashed lines across a panel with one entry in the legend."""
     for number, place in enumerate(places):
         axes.axvline(place, color=color, linestyle="--", linewidth=1.4, label=label if number == 0 else None)
+
+
+def pad_plane(axes: Axes, vertices: NDArray[np.float64]) -> None:
+    """Axes that hold the whole pad plane, of pads with corners (n, 3, 2) [mm], seen along the beam."""
+    edge = 1.02 * float(np.abs(vertices).max())
+    axes.set_xlim(-edge, edge)
+    axes.set_ylim(-edge, edge)
+    axes.set_aspect("equal")
+    axes.grid(False)
+    axes.set_xlabel("x [mm]")
+    axes.set_ylabel("y [mm]")

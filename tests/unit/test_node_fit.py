@@ -177,7 +177,7 @@ def test_the_fit_of_nodes_goes_back_to_their_trajectory(ke: float, polar: float)
     fixed = (*fixed[:6], 1e3, *fixed[7:])  # a wide beam: the vertex is where the nodes say
     found = _gauss_newton(off, fixed, Bounds(-wide, wide, np.ones(len(unknowns), np.bool_)))
     assert found is not None
-    values, covariance = found
+    values, covariance, *_ = found
     sigma = np.sqrt(np.diag(covariance))
     assert (np.abs(values - unknowns)[:N_PARAMETERS] < 0.3 * sigma[:N_PARAMETERS]).all()
     # a kick is not known better than before it was looked for, nor worse
@@ -194,7 +194,7 @@ def test_fixed_parameters_have_no_error_and_bounds_hold() -> None:
     start[2] = 498.0
     found = _gauss_newton(start, fixed, Bounds(-wide, upper, free))
     assert found is not None
-    values, covariance = found
+    values, covariance, *_ = found
     assert values[2] <= 499.0
     assert values[5] == start[5]
     assert not covariance[5].any()

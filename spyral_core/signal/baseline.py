@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spyral_core.compiled import kernel
 
 PULSE_SIGMAS = 1.5
+HIGHEST = 2**31 - 1
 
 
 @kernel
@@ -63,7 +64,7 @@ def pulse_limit(trace: NDArray[np.int32]) -> int:
 
 @kernel
 def subtract_baseline(
-    trace: NDArray[np.int32], window_scale: float, sums: NDArray[np.int64], signal: NDArray[np.float64]
+    trace: NDArray[np.int32], window_scale: float, sums: NDArray[Any], signal: NDArray[np.float64]
 ) -> None:
     """Fill `signal` with `trace` minus its baseline.
 
@@ -72,26 +73,29 @@ def subtract_baseline(
     that of multiplying by sinc(k / window_scale), k the integer frequency, but for what a box loses by being sampled.
 
     Sums are taken over integers, hence exact: (sample − mean of the rest) · (number of the rest). Over the whole trace
-    they add up to zero, so that `sums`, those of all samples before each, go round with the trace.
+    they add up to zero, so that `sums`, those of all samples before each, go round with the trace. In 32 bits they may
+    wrap around, but the sum over a window is the difference of two of them, and fits (`scratch`).
 
-    `trace` (n,) int32; `signal` (n,) float64; `sums` (n + 2 `padding` + 1,) int64 is scratch.
+    `trace` (n,) int32; `signal` (n,) float64; `sums` (n + 2 `padding` + 1,) is scratch.
     """
     n = trace.size
     length = window_length(n, window_scale)
     reach = padding(n, window_scale)
-    limit = pulse_limit(trace)
-    rest = 0
-    n_rest = 0
+    limit = np.int32(min(pulse_limit(trace), HIGHEST))
+    whole = sums.dtype.type
+    rest = n_rest = whole(0)
     for i in range(n):
-        if trace[i] <= limit:
-            rest += trace[i]
-            n_rest += 1
+        rest = whole(rest + (trace[i] if trace[i] <= limit else 0))
+        n_rest = whole(n_rest + (trace[i] <= limit))
 
     own = sums[reach : reach + n]
-    before = 0
     for i in range(n):
+        own[i] = whole(trace[i] * n_rest - rest) if trace[i] <= limit else whole(0)
+    before = whole(0)
+    for i in range(n):  # by itself: the loop above is done several samples at a time
+        value = own[i]
         own[i] = before
-        before += trace[i] * n_rest - rest if trace[i] <= limit else 0
+        before = whole(before + value)
     for i in range(reach):
         sums[i] = sums[n + i]
     for i in range(reach + 1):
@@ -104,15 +108,22 @@ def subtract_baseline(
     left, inner_left = sums[:n], sums[1 : n + 1]
     inner_right, right = sums[2 * reach : 2 * reach + n], sums[2 * reach + 1 : 2 * reach + 1 + n]
     for i in range(n):
-        inside = inner_right[i] - inner_left[i]
-        ends = inner_left[i] - left[i] + right[i] - inner_right[i]
+        inside = whole(inner_right[i] - inner_left[i])
+        ends = whole(inner_left[i] - left[i] + right[i] - inner_right[i])
         signal[i] = trace[i] - mean - (inside + end_weight * ends) * scale
 
 
-def scratch(n_samples: int, window_scale: float) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
-    """Arrays `trace`, `sums`, `signal` for the kernels above."""
+def scratch(samples: NDArray[Any], window_scale: float) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[np.float64]]:
+    """Arrays `trace`, `sums`, `signal` for the kernels above, for traces like `samples` (…, n).
+
+    Sums have 32 bits where that is enough for those over a window: of 512 samples of 16 bits up to 62 of them.
+    """
+    n_samples = samples.shape[-1]
+    reach = padding(n_samples, window_scale)
+    largest = (2 * reach + 1) * n_samples * np.iinfo(np.uint16).max
+    enough = samples.dtype.itemsize <= 2 and largest <= HIGHEST
     return (
         np.empty(n_samples, np.int32),
-        np.empty(n_samples + 2 * padding(n_samples, window_scale) + 1, np.int64),
+        np.empty(n_samples + 2 * reach + 1, np.int32 if enough else np.int64),
         np.empty(n_samples, np.float64),
     )

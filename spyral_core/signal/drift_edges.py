@@ -21,6 +21,7 @@ WIDEST = 6.0  # TB, σ: a gentler rise is no edge of the drift
 LEAST_ERROR, LARGEST_ERROR = 0.1, 3.0  # TB
 FEWEST_EVENTS = 50
 GROUPS = 20  # of events, for the error
+MIDDLE, WIDTH = 3, 4  # of what is fitted
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,17 @@ def _first_edge(event: NDArray[np.int64], time: Floats, first: int, last: int) -
     if found is None:
         return None
     groups = [counts[k::GROUPS].sum(axis=0) for k in range(GROUPS)]
-    without = [_fitted(total - group, start) for group in groups]
-    middles = np.array([fit[0] for fit in without if fit is not None])
+    without = [_fitted(total - group, start, found) for group in groups]
+    middles = np.array([fit[MIDDLE] for fit in without if fit is not None])
     if len(middles) < GROUPS:
         return None
     jackknife = float(np.sqrt((GROUPS - 1) / GROUPS * np.sum((middles - middles.mean()) ** 2)))
     level = max(float(total[start : start + NEAR].mean()), 1.0)
     # Counting alone, and the width of a bucket: fits of few events, or of sharp edges, may stand still.
-    error = max(jackknife, np.sqrt(found[1] / level), LEAST_ERROR)
+    error = max(jackknife, np.sqrt(found[WIDTH] / level), LEAST_ERROR)
     if error > LARGEST_ERROR:
         return None
-    return Edge(round(first + found[0], 4), round(float(error), 4), round(found[1], 4))
+    return Edge(round(first + float(found[MIDDLE]), 4), round(float(error), 4), round(float(found[WIDTH]), 4))
 
 
 def _events_by_bucket(event: NDArray[np.int64], time: Floats, first: int, last: int) -> NDArray[np.int64]:
@@ -97,28 +98,64 @@ def _steepest(counts: NDArray[np.int64]) -> int | None:
     return place
 
 
-def _fitted(counts: NDArray[np.int64], start: int) -> tuple[float, float] | None:
-    """Middle and σ of noise + (level + slope·t)·Φ((t − middle)/σ), likeliest for Poisson counts; None if no edge."""
+def _fitted(counts: NDArray[np.int64], start: int, guess: Floats | None = None) -> Floats | None:
+    """Noise + (level + slope·t)·Φ((t − middle)/σ) that is likeliest for Poisson counts; None if that is no edge.
+
+    Gives noise, level, slope (of the level behind `start`, slope over `NEAR` buckets), middle, σ. `guess`: the same of
+    nearly the same counts.
+    """
     from scipy.optimize import least_squares  # 0.3 s to load: a run without edges can do without
-    from scipy.special import ndtr
 
     begin, end = max(start - NEAR, 0), min(start + NEAR, len(counts))
     at, seen = np.arange(begin, end) + 0.5, counts[begin:end].astype(np.float64)
     level = max(float(seen[at > start].mean()), 1.0)
-
-    def residuals(p: Floats) -> Floats:
-        shape = (p[1] + p[2] * (at - start) / NEAR) * ndtr((at - p[3]) / p[4])
-        model = np.maximum(level * (p[0] + shape), 1e-6 * level)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            deviance = 2.0 * (model - seen + np.where(seen > 0.0, seen * np.log(seen / model), 0.0))
-        return np.asarray(np.sign(seen - model) * np.sqrt(np.maximum(deviance, 0.0)))
-
-    noise = min(max(float(seen[at < start - 2].mean()) / level if (at < start - 2).any() else 0.0, 0.0), 0.9)
+    if guess is None:
+        noise = min(max(float(seen[at < start - 2].mean()) / level if (at < start - 2).any() else 0.0, 0.0), 0.9)
+        guess = np.array([noise, 1.0 - noise, 0.0, float(start), 1.0])
+    times, share = (at - start).astype(np.float64), (seen / level).astype(np.float64)
+    from_start = np.array([0.0, 0.0, 0.0, start, 0.0])
     fit = least_squares(
-        residuals,
-        [noise, 1.0 - noise, 0.0, float(start), 1.0],
-        bounds=([0.0, 0.0, -5.0, begin - 1.0, 0.2], [2.0, 5.0, 5.0, end, 2.0 * WIDEST]),
+        lambda p: residuals(p, times, share, level),
+        guess - from_start,
+        jac=lambda p: slopes(p, times, share, level),
+        bounds=([0.0, 0.0, -5.0, begin - start - 1.0, 0.2], [2.0, 5.0, 5.0, end - start, 2.0 * WIDEST]),
     )
-    middle, width = float(fit.x[3]), float(fit.x[4])
-    inside = begin + 1.0 < middle < end - 3.0
-    return (middle, width) if fit.success and inside and width < WIDEST else None
+    found: Floats = fit.x + from_start
+    inside = begin + 1.0 < found[MIDDLE] < end - 3.0
+    return found if fit.success and inside and found[WIDTH] < WIDEST else None
+
+
+def edge(p: Floats, at: Floats) -> tuple[Floats, Floats, Floats]:
+    """What an edge of parameters `p` lets expect at times `at` (n,), held over zero; level there and distance [σ]."""
+    from scipy.special import ndtr
+
+    distance = (at - p[MIDDLE]) / p[WIDTH]
+    level = p[1] + p[2] * at / NEAR
+    return np.maximum(p[0] + level * ndtr(distance), 1e-6), level, distance
+
+
+def residuals(p: Floats, at: Floats, seen: Floats, level: float) -> Floats:
+    """Signed roots of the Poisson deviances; all (n,), `seen` in units of `level` counts."""
+    expected, _, _ = edge(p, at)
+    return np.asarray(np.sign(seen - expected) * np.sqrt(level * _deviance(expected, seen)))
+
+
+def slopes(p: Floats, at: Floats, seen: Floats, level: float) -> Floats:
+    """Derivatives of `residuals`: (n, 5)."""
+    from scipy.special import ndtr
+
+    expected, height, distance = edge(p, at)
+    root = np.sqrt(_deviance(expected, seen))
+    near = root < 1e-6  # where seen and expected are the same
+    by_expected = np.where(
+        near, -1.0 / np.sqrt(expected), np.sign(seen - expected) * (1.0 - seen / expected) / np.where(near, 1.0, root)
+    )
+    share, density = ndtr(distance), np.exp(-0.5 * distance**2) / np.sqrt(2.0 * np.pi)
+    by_middle = -height * density / p[WIDTH]
+    by = np.stack([np.ones_like(at), share, at / NEAR * share, by_middle, by_middle * distance], axis=1)
+    return np.asarray(np.sqrt(level) * np.where(expected > 1e-6, by_expected, 0.0)[:, None] * by)
+
+
+def _deviance(expected: Floats, seen: Floats) -> Floats:
+    ratio = np.where(seen > 0.0, seen, 1.0) / expected
+    return np.asarray(np.maximum(2.0 * (expected - seen + seen * np.log(ratio)), 0.0))

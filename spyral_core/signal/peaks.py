@@ -13,8 +13,19 @@ from numpy.typing import NDArray
 
 from spyral_core.compiled import kernel
 
+BLOCK = 32  # samples of which is asked at once whether one is over the threshold
+
 Signal = NDArray[np.float64]
 Indices = NDArray[np.int64]
+
+
+@kernel
+def any_over(samples: Signal, threshold: float) -> bool:
+    """Whether any sample is over a threshold. All are looked at, which processors do several at a time."""
+    number = 0
+    for i in range(samples.size):
+        number += samples[i] > threshold
+    return number > 0
 
 
 @kernel
@@ -27,6 +38,9 @@ def local_maxima(signal: Signal, threshold: float, first: Indices, last: Indices
     end = signal.size - 1
     i = 1
     while i < end:
+        if i % BLOCK == 1 and not any_over(signal[i : min(i + BLOCK, end)], threshold):
+            i += BLOCK
+            continue
         if signal[i] > threshold and signal[i - 1] < signal[i]:
             ahead = i + 1
             while ahead < end and signal[ahead] == signal[i]:

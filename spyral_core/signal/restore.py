@@ -19,9 +19,11 @@ LEAST_SHARE = 0.1  # of the highest sample that is left: lower ones are the puls
 MOST_GROWTH = 10.0  # times the highest sample that is left: beyond, edges tell nothing
 ITERATIONS = 12
 WIDTH = 0.8  # τ over the length of the saturated run, to start from
-HALVINGS = 24
+SMALL_STEP = 1e-9  # of ln height, start over width, and ln width: each step leaves a thousandth of the one before
+MOST_STEPS = 30
 DAMPING = 1e-3
 TOP = 1.1664  # u of the response's maximum: 3/u + cot u = 3
+TOP_CURVATURE = 3.39  # −d²/du² ln s there: 3/u² + 1/sin² u
 FIRST_TIME, LAST_TIME = 0.05, 3.0  # u in which the response is used; it is zero at 0 and π
 
 
@@ -29,7 +31,8 @@ FIRST_TIME, LAST_TIME = 0.05, 3.0  # u in which the response is used; it is zero
 def log_response(u: float) -> tuple[float, float]:
     """ln s(u) of the response, and its derivative, 0 < u < π."""
     u = min(max(u, FIRST_TIME), LAST_TIME)
-    return -3.0 * u + 3.0 * math.log(u) + math.log(math.sin(u)), -3.0 + 3.0 / u + 1.0 / math.tan(u)
+    sine = math.sin(u)
+    return math.log(u * u * u * sine) - 3.0 * u, 3.0 / u + math.cos(u) / sine - 3.0
 
 
 @kernel
@@ -43,10 +46,9 @@ def restore(signal: NDArray[np.float64], first: int, last: int) -> float:
     number, highest = _edge_samples(signal, first, last, edges)
     if number == 0:
         return height
-    sums, by = np.empty((3, 4)), np.empty(3)
     width = WIDTH * (last - first + 3)
     fitted = np.array([math.log(height) - log_response(TOP)[0], middle - TOP * width, math.log(width)])
-    squares = _fit(edges[:number], fitted, sums, by)
+    squares = _fit(edges[:number], fitted, np.empty((3, 4)))
     inside = abs(fitted[1] + TOP * math.exp(fitted[2]) - middle) < 0.5 * (last - first) + 1.0
     peak = math.exp(min(fitted[0] + log_response(TOP)[0], 50.0))
     if not (squares < math.inf and inside and height <= peak <= MOST_GROWTH * max(highest, height)):
@@ -59,18 +61,27 @@ def restore(signal: NDArray[np.float64], first: int, last: int) -> float:
 @kernel
 def lateness(share: float) -> float:
     """How much later than its top the middle of a pulse is [τ] at a share of its height: it rises fast."""
-    wanted = math.log(min(max(share, 1e-3), 1.0)) + log_response(TOP)[0]
-    middle = 0.0
-    for outer in (FIRST_TIME, LAST_TIME):
-        low, high = outer, TOP
-        for _ in range(HALVINGS):
-            between = 0.5 * (low + high)
-            if log_response(between)[0] < wanted:
-                low = between
-            else:
-                high = between
-        middle += 0.5 * low
-    return middle - TOP
+    if not share < 1.0:  # nor if it is none
+        return 0.0
+    below = math.log(max(share, 1e-3))
+    reach = math.sqrt(-2.0 * below / TOP_CURVATURE)
+    return float(0.5 * (_time_at(below, TOP - reach) + _time_at(below, TOP + reach)) - TOP)
+
+
+@kernel
+def _time_at(below: float, u: float) -> float:
+    """Where the logarithm of the response is `below` under its top, by Newton's method from `u` on.
+
+    The logarithm is concave: from the second step on the tangents lead to the place from outside, and never past it.
+    """
+    wanted = below + log_response(TOP)[0]
+    for _ in range(MOST_STEPS):
+        value, slope = log_response(u)
+        step = (value - wanted) / slope
+        u = min(max(u - step, FIRST_TIME), LAST_TIME)
+        if abs(step) < SMALL_STEP:
+            break
+    return u
 
 
 @kernel
@@ -94,12 +105,10 @@ def _edge_samples(signal: NDArray[np.float64], first: int, last: int, edges: NDA
 
 
 @kernel
-def _fit(
-    edges: NDArray[np.float64], parameters: NDArray[np.float64], sums: NDArray[np.float64], by: NDArray[np.float64]
-) -> float:
+def _fit(edges: NDArray[np.float64], parameters: NDArray[np.float64], sums: NDArray[np.float64]) -> float:
     """Gauss–Newton steps of ln height, start, ln width, in place; the mean square that is left, relative to the pulse.
 
-    `edges` (n, 3) as of `_edge_samples`; `sums` (3, 4) and `by` (3,) are scratch.
+    `edges` (n, 3) as of `_edge_samples`; `sums` (3, 4) is scratch.
     """
     squares = math.inf
     for _ in range(ITERATIONS):
@@ -108,21 +117,30 @@ def _fit(
         for i in range(len(edges)):
             u, weight = (edges[i, 0] - parameters[1]) / width, edges[i, 2]
             value, slope = log_response(u)
-            by[0], by[1], by[2] = 1.0, -slope / width, -slope * u
+            by_start, by_width = -slope / width, -slope * u
             left = edges[i, 1] - parameters[0] - value
             squares, total = squares + weight * left * left, total + weight
-            for j in range(3):
-                for k in range(3):
-                    sums[j, k] += weight * by[j] * by[k]
-                sums[j, 3] += weight * by[j] * left
+            sums[0, 1] += weight * by_start
+            sums[0, 2] += weight * by_width
+            sums[1, 1] += weight * by_start * by_start
+            sums[1, 2] += weight * by_start * by_width
+            sums[2, 2] += weight * by_width * by_width
+            sums[0, 3] += weight * left
+            sums[1, 3] += weight * by_start * left
+            sums[2, 3] += weight * by_width * left
         squares /= total
+        sums[0, 0] = total
+        sums[1, 0], sums[2, 0], sums[2, 1] = sums[0, 1], sums[0, 2], sums[1, 2]
         for j in range(3):
             sums[j, j] *= 1.0 + DAMPING
         if not _solve(sums):
             return math.inf
+        step = min(max(sums[1, 3], -0.5 * width), 0.5 * width), min(max(sums[2, 3], -0.3), 0.3)
         parameters[0] += sums[0, 3]
-        parameters[1] += min(max(sums[1, 3], -0.5 * width), 0.5 * width)
-        parameters[2] += min(max(sums[2, 3], -0.3), 0.3)
+        parameters[1] += step[0]
+        parameters[2] += step[1]
+        if max(abs(sums[0, 3]), abs(step[0]) / width, abs(step[1])) < SMALL_STEP:
+            break
     return squares
 
 

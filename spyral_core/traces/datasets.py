@@ -39,7 +39,7 @@ _NAMES = frozenset(
 _NAMES |= {"events", "scalers", "meta", "frib", "evt", "scaler"}
 _PLAIN_NAME = re.compile(r"[\w.: -]+", re.ASCII)
 # Chips of an AsAd board and channels of a chip (GET, Nucl. Instrum. Methods A 887 (2018) 81): the same everywhere.
-_ADDRESSES = np.array([4, 4, 68])
+_ADDRESSES = np.array([4, 4, 68], np.uint16)
 
 
 def one_line(text: object) -> str:
@@ -172,13 +172,18 @@ def read_pads(group: GroupID, name: str, kind: str, claims: Claims) -> NDArray[n
     if shape[0] > MAX_PAD_ROWS:
         raise RejectedEventError(f"{path_of(group, name)}: has {shape[0]} rows, more than there are channels")
     rows = _integers(group, name, dataset, shape, np.int16, kind, claims)
-    address = rows[:, ASAD : CHANNEL + 1]
-    impossible = int(np.count_nonzero(((address < 0) | (address >= _ADDRESSES)).any(axis=1)))
+    impossible = number_of_impossible(rows)
     if impossible > 0.5 * len(rows):
         raise RejectedEventError(
             f"{path_of(group, name)}: {impossible} of {len(rows)} rows are of channels that do not exist: no traces"
         )
     return rows
+
+
+def number_of_impossible(rows: NDArray[np.int16]) -> int:
+    """How many of some pad rows (n, 517) are of channels that do not exist."""
+    address = rows[:, ASAD : CHANNEL + 1].view(np.uint16)  # in which negative numbers are large
+    return int(np.count_nonzero((address >= _ADDRESSES).any(axis=1)))
 
 
 def read_frib_traces(group: GroupID, name: str, claims: Claims) -> NDArray[np.int32] | None:

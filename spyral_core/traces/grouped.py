@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
+from h5py import h5l
 from numpy.typing import NDArray
 
 from spyral_core.errors import RejectedEventError
@@ -32,6 +33,8 @@ from spyral_core.traces.datasets import (
 )
 from spyral_core.traces.event import SILICON_DETECTORS, TraceEvent, no_pads
 from spyral_core.traces.order import out_of_order
+from spyral_core.traces.plain_event import read_plainly
+from spyral_core.traces.plain_objects import NOT_PLAIN, PlainObjects, UnusualError
 
 # Without leading zeros, so that a number has one name only; 18 digits fit int64.
 _EVENT_NAME = re.compile(r"event_(0|[1-9][0-9]{0,17})")
@@ -80,6 +83,7 @@ class GroupedLayout:
 
     `harmonized` files hold events of other runs: `run` says nothing of their origin. Files of a `renumbering` program
     (synchronizer, harmonizer) may state as `max_event` the number of events, one more than the last event's number.
+    With `objects` events of the usual form are read without HDF5.
     """
 
     def __init__(
@@ -90,9 +94,10 @@ class GroupedLayout:
         read_get: Callable[[GroupID, Claims], _Get],
         harmonized: bool,
         renumbering: bool,
+        objects: PlainObjects | None = None,
     ) -> None:
         self._root, self._events, self._run, self._read_get = root, events, run, read_get
-        self._harmonized, self._renumbering = harmonized, renumbering
+        self._harmonized, self._renumbering, self._objects = harmonized, renumbering, objects
         self._disorder: frozenset[int] = frozenset()
         self.notes: list[str] = []
 
@@ -119,6 +124,9 @@ class GroupedLayout:
         """One event, and what it claims; RejectedEventError if it is damaged."""
         if number in self._disorder:
             raise RejectedEventError("its name is out of order among those of the events: a name is damaged")
+        if self._objects is not None:
+            with suppress(*NOT_PLAIN, *DAMAGE):
+                return self._read_plainly(self._objects, number, claims)
         event = child_group(self._events, f"event_{number}")
         if event is None:
             raise RejectedEventError(f"{path_of(self._events, f'event_{number}')}: is not in the file")
@@ -131,10 +139,11 @@ class GroupedLayout:
         # The merger writes `id`, synchronizer and harmonizer write `event` for the same.
         frib_clocks = _attributes(frib, (b"id", b"event"), (b"timestamp",))
         run, original = stated_integer(event, b"orig_run"), stated_integer(event, b"orig_event")
+        origin = self._origin(number)
         return TraceEvent(
             number,
-            run if run is not None else (-1 if self._harmonized else self._run),
-            original if original is not None else (-1 if self._harmonized else number),
+            origin[0] if run is None else run,
+            origin[1] if original is None else original,
             get.pads,
             *channels(traces),
             trigger=trigger,
@@ -145,6 +154,18 @@ class GroupedLayout:
             frib_id=frib_clocks[0],
             frib_timestamp=frib_clocks[1],
         )
+
+    def _read_plainly(self, objects: PlainObjects, number: int, claims: Claims) -> TraceEvent:
+        """One event without HDF5, as nearly all are; `plain_objects.NOT_PLAIN` or `DAMAGE` if it is another one."""
+        link = self._events.links.get_info(f"event_{number}".encode())
+        if link.type != h5l.TYPE_HARD:
+            raise UnusualError
+        merger_2 = self._read_get is get_of_merger_2
+        return read_plainly(objects, link.u, number, self._origin(number), merger_2, claims)
+
+    def _origin(self, number: int) -> tuple[int, int]:
+        """Run and event number of an event that has none of its own."""
+        return (-1, -1) if self._harmonized else (self._run, number)
 
     def claim(self, number: int, claims: Claims) -> None:
         """What an event claims that is not read."""

@@ -16,6 +16,7 @@ from spyral_core.traces.datasets import DAMAGE, GroupID, child_group, link_names
 from spyral_core.traces.event import TraceEvent
 from spyral_core.traces.grouped import GroupedLayout, get_of_merger_1, get_of_merger_2
 from spyral_core.traces.legacy import LegacyLayout
+from spyral_core.traces.plain_objects import plain_objects
 from spyral_core.traces.text_attribute import text_attribute
 
 KNOWN = (
@@ -76,7 +77,8 @@ def recognise(file: h5py.File, path: Path, run: int) -> tuple[str, Layout, list[
             return "legacy", LegacyLayout(root, run), notes
         if version is not None and (version in _GROUPED or _PACKAGE_VERSION.fullmatch(version)):
             read_get, harmonized, renumbering = _GROUPED.get(version, _GROUPED["libattpc_merger:1.0"])
-            return version, GroupedLayout(root, file["events"].id, run, read_get, harmonized, renumbering), notes
+            events, objects = file["events"].id, plain_objects(file)
+            return version, GroupedLayout(root, events, run, read_get, harmonized, renumbering, objects), notes
     except (*DAMAGE, RejectedEventError) as error:
         raise DataError(f"{path}: is damaged: {one_line(error)}") from None
     raise DataError(

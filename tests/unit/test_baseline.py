@@ -13,7 +13,7 @@ from spyral_core.signal import baseline
 
 
 def subtracted(samples: NDArray[np.integer], scale: float) -> NDArray[np.float64]:
-    trace, sums, signal = baseline.scratch(len(samples), scale)
+    trace, sums, signal = baseline.scratch(samples, scale)
     baseline.repair_ends(samples, trace)
     baseline.subtract_baseline(trace, scale, sums, signal)
     return signal
@@ -70,7 +70,7 @@ def test_kernel_agrees_with_its_twin(samples: NDArray[np.int16], scale: float) -
 def test_no_sample_stands_higher_over_the_baseline_than_the_trace_is_wide(
     samples: NDArray[np.int16], scale: float
 ) -> None:
-    trace = baseline.scratch(len(samples), scale)[0]
+    trace = baseline.scratch(samples, scale)[0]
     baseline.repair_ends(samples, trace)
     assert baseline.spread(trace) == np.ptp(samples[1:-1].astype(int))
     assert subtracted(samples, scale).max() <= baseline.spread(trace) + 1e-6

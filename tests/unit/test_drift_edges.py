@@ -10,7 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from spyral_core.phases import drift_edges
-from spyral_core.signal.drift_edges import Edge, _events_by_bucket, micromegas_edge, window_edge
+from spyral_core.signal.drift_edges import (
+    Edge,
+    _events_by_bucket,
+    edge,
+    micromegas_edge,
+    residuals,
+    slopes,
+    window_edge,
+)
 from spyral_core.signal.faulty_pads import Hits
 
 N_SAMPLES = 512
@@ -138,3 +146,20 @@ def test_masked_pads_play_no_part() -> None:
     sound = np.ones(10240, np.bool_)
     sound[8] = False
     assert drift_edges.examine(hits, sound, DETECTOR) == surveyed((event, time))
+
+
+def test_slopes_are_those_of_the_residuals() -> None:
+    rng = np.random.default_rng(4)
+    at = np.arange(-15.0, 15.0) + 0.5
+    for _ in range(50):
+        p = np.array([0.2, 0.9, 0.3, 0.5, 1.5]) * rng.uniform(0.5, 2.0, 5)
+        seen = rng.poisson(40.0 * np.maximum(edge(p * rng.uniform(0.8, 1.2, 5), at)[0], 0.01)) / 40.0
+        steps = 1e-6 * np.eye(5)
+        naive = [(residuals(p + d, at, seen, 40.0) - residuals(p - d, at, seen, 40.0)) / 2e-6 for d in steps]
+        np.testing.assert_allclose(slopes(p, at, seen, 40.0), np.transpose(naive), rtol=1e-4, atol=1e-4)
+
+
+def test_where_counts_are_as_expected_slopes_are_finite() -> None:
+    at, p = np.arange(-15.0, 15.0) + 0.5, np.array([0.2, 0.9, 0.3, 0.5, 1.5])
+    seen = edge(p, at)[0]
+    np.testing.assert_allclose(slopes(p, at, seen, 9.0), slopes(p, at, seen * 1.0001, 9.0), rtol=1e-3, atol=1e-3)

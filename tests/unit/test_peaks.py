@@ -28,7 +28,7 @@ PADS = pulses.pad_settings(SECTION)
 
 
 def signal_of(samples: NDArray[np.integer], scale: float) -> NDArray[np.float64]:
-    trace, sums, signal = baseline.scratch(len(samples), scale)
+    trace, sums, signal = baseline.scratch(samples, scale)
     baseline.repair_ends(samples, trace)
     baseline.subtract_baseline(trace, scale, sums, signal)
     return signal

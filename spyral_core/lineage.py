@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,17 @@ def file_names(stage: Stage, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python, of this package and of the libraries that numbers depend on."""
-    found = {name: importlib.metadata.version(name) for name in _VERSIONS}
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "spyral-core": __version__,
-        **found,
+        **{name: _version(name) for name in _VERSIONS},
     }
+
+
+@cache
+def _version(library: str) -> str:
+    """A library's version; to look it up takes a millisecond."""
+    return importlib.metadata.version(library)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -92,11 +98,11 @@ def describe(path: Path) -> dict[str, Any]:
     from spyral_core import store
 
     size = path.stat().st_size
-    content = hashlib.sha256()
     with path.open("rb") as file:
         if size <= WHOLE_UP_TO:
-            content.update(file.read())
+            content = hashlib.file_digest(file, "sha256")
         else:
+            content = hashlib.sha256()
             for block in range(BLOCKS):
                 file.seek(block * (size - BLOCK_BYTES) // (BLOCKS - 1))
                 content.update(file.read(BLOCK_BYTES))

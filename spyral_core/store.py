@@ -28,6 +28,7 @@ _POLARS_TYPES: dict[str, Any] = {
     "int64": pl.Int64,
     "float64": pl.Float64,
 }
+_NUMPY_TYPES = {name: np.dtype(object if name == "str" else name) for name in _POLARS_TYPES}
 
 BLOCK_ROWS = 1 << 15  # rows written at a time: fixed, so that files do not depend on how work was split
 
@@ -77,13 +78,14 @@ def as_columns(table: Table, values: Columns) -> dict[str, NDArray[Any]]:
 
     Raises ValueError on a missing or unknown column, or unequal lengths.
     """
-    if not table.given.keys() <= values.keys() <= set(table.names):
+    given = table.given
+    if not given.keys() <= values.keys() <= table.known:
         raise ValueError(f"table {table.name} has columns {sorted(table.names)}, got {sorted(values)}")
     columns = {}
-    for name, dtype in table.given.items():
-        column = np.asarray(values[name], dtype=object if dtype == "str" else dtype)
+    for name, dtype in given.items():
+        column = np.asarray(values[name], _NUMPY_TYPES[dtype])
         columns[name] = column if column.ndim else column.reshape(1)
-    if len({len(column) for column in columns.values()}) > 1:
+    if len(set(map(len, columns.values()))) > 1:
         raise ValueError(f"table {table.name}: columns of unequal length")
     return columns
 
@@ -110,22 +112,24 @@ class TableWriter:
         self._file.attrs["lineage"] = as_bytes(self._lineage)
         # Kept open: what the disk has no place for must fail in `flush`, not when Python lets go of a dataset.
         self._datasets: dict[str, dict[str, h5py.Dataset]] = {}
-        for table in self._tables.values():
-            group = self._file.create_group(table.name)
-            self._datasets[table.name] = {}
-            for column in table.columns:
-                dataset = group.create_dataset(
-                    column.name,
-                    shape=(0,),
-                    maxshape=(None,),
-                    chunks=(BLOCK_ROWS,),
-                    dtype=column.dtype,
-                    track_times=False,
-                )
-                self._datasets[table.name][column.name] = dataset
-                dataset.attrs["unit"] = column.unit
-                dataset.attrs["meaning"] = column.meaning
         return self
+
+    def _create(self, table: Table, n_rows: int) -> None:
+        """Make a table's datasets, in chunks of so many rows."""
+        group = self._file.create_group(table.name)
+        self._datasets[table.name] = {}
+        for column in table.columns:
+            dataset = group.create_dataset(
+                column.name,
+                shape=(0,),
+                maxshape=(None,),
+                chunks=(max(n_rows, 1),),
+                dtype=column.dtype,
+                track_times=False,
+            )
+            self._datasets[table.name][column.name] = dataset
+            dataset.attrs["unit"] = column.unit
+            dataset.attrs["meaning"] = column.meaning
 
     def append(self, name: str, values: Columns) -> None:
         """Add rows; columns that point at the first row of a child table are filled in here."""
@@ -142,12 +146,15 @@ class TableWriter:
                 self._flush(name, whole=False)
 
     def _flush(self, name: str, whole: bool) -> None:
-        pieces = self._waiting[name]
-        if not pieces:
-            return
-        joined = {column: np.concatenate([piece[column] for piece in pieces]) for column in self._tables[name].names}
-        n_rows = len(next(iter(joined.values())))
+        table, pieces = self._tables[name], self._waiting[name]
+        joined = {
+            column.name: np.concatenate([np.empty(0, column.dtype), *(piece[column.name] for piece in pieces)])
+            for column in table.columns
+        }
+        n_rows = self._n_waiting[name]
         n_now = n_rows if whole else n_rows - n_rows % BLOCK_ROWS
+        if name not in self._datasets:  # a table of less than a block takes no more place than its rows
+            self._create(table, min(n_now, BLOCK_ROWS))
         for column, values in joined.items():
             dataset = self._datasets[name][column]
             dataset.resize(len(dataset) + n_now, axis=0)
@@ -202,10 +209,13 @@ class TableReader:
     ) -> dict[str, NDArray[Any]]:
         """Rows `first` … `first + number` of a table: all columns, or those of `names`."""
         stop = None if number is None else first + number
-        if table not in self._columns:  # opening a dataset takes longer than reading some rows of it
-            self._columns[table] = dict(self._file[table].items())
-        columns = self._columns[table]
-        return {name: columns[name][first:stop] for name in (columns if names is None else names)}
+        group, opened = self._file[table], self._columns.setdefault(table, {})
+        values = {}
+        for name in group if names is None else names:
+            if name not in opened:  # opening a dataset takes longer than reading some rows of it
+                opened[name] = group[name]
+            values[name] = opened[name][first:stop]
+        return values
 
 
 def open_hdf5(path: Path) -> h5py.File:

@@ -33,6 +33,11 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @cached_property
+    def known(self) -> frozenset[str]:
+        """The names as a set."""
+        return frozenset(self.names)
+
+    @cached_property
     def given(self) -> dict[str, str]:
         """The types of the columns that are not filled in on writing, by name."""
         filled = {first for _, first, _ in self.owns}

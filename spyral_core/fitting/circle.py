@@ -31,7 +31,8 @@ def fit_circle(x: Floats, y: Floats) -> tuple[float, float, float]:
         return np.nan, np.nan, np.nan
     u /= spread
     v /= spread
-    a, phi, d = _polish(u, v, _taubin(u, v))
+    circle, line_phi = _taubin(u, v)
+    a, phi, d = _polish(u, v, circle, line_phi)
     a = np.copysign(max(abs(a), 0.5 / _LARGEST_RADIUS), a)
     root = np.sqrt(max(1.0 + 4.0 * a * d, 0.0))
     return (
@@ -42,12 +43,12 @@ def fit_circle(x: Floats, y: Floats) -> tuple[float, float, float]:
 
 
 @kernel
-def _taubin(u: Floats, v: Floats) -> tuple[float, float, float]:
+def _taubin(u: Floats, v: Floats) -> tuple[tuple[float, float, float], float]:
     """Taubin's fit (IEEE PAMI 13 (1991) 1115) as (A, φ, D) of A(u² + v²) + s(u cos φ + v sin φ) + D = 0, s² = 1 + 4AD.
 
     The points are centred, of unit spread. The smallest root of the characteristic polynomial is found by Newton's
-    method from 0 (Chernov, Circular and Linear Regression (2010), section 5.10). Where the circle is undefined or fits
-    worse, the line along the points' longest axis is returned.
+    method from 0 (Chernov, Circular and Linear Regression (2010), section 5.10). Also returns the φ of the line along
+    the points' longest axis, which is the circle where that is undefined.
     """
     uu, vv, uv, uw, vw, ww = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(len(u)):
@@ -80,12 +81,8 @@ def _taubin(u: Floats, v: Floats) -> tuple[float, float, float]:
     d = -a * mean_w
     norm = np.sqrt(max(b * b + c * c - 4.0 * a * d, 0.0))
     if norm < 1e-12:
-        return 0.0, line_phi, 0.0
-    a, d, phi = a / norm, d / norm, np.arctan2(c, b)
-    normal, gradient = np.empty((3, 3)), np.empty(3)
-    if _add_distances(u, v, a, phi, d, normal, gradient) <= _add_distances(u, v, 0.0, line_phi, 0.0, normal, gradient):
-        return a, phi, d
-    return 0.0, line_phi, 0.0
+        return (0.0, line_phi, 0.0), line_phi
+    return (a / norm, np.arctan2(c, b), d / norm), line_phi
 
 
 @kernel
@@ -124,13 +121,19 @@ def _add_distances(u: Floats, v: Floats, a: float, phi: float, d: float, normal:
 
 
 @kernel
-def _polish(u: Floats, v: Floats, start: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Gauss–Newton steps with Marquardt's damping in (A, φ, D), where a line is nothing special."""
+def _polish(u: Floats, v: Floats, start: tuple[float, float, float], line_phi: float) -> tuple[float, float, float]:
+    """Gauss–Newton steps with Marquardt's damping in (A, φ, D), where a line is nothing special.
+
+    They start from the line through the origin with this φ if that fits better.
+    """
     a, phi, d = start
     damping = 1e-6
     normal, gradient = np.empty((3, 3)), np.empty(3)
     new_normal, new_gradient = np.empty((3, 3)), np.empty(3)
     best = _add_distances(u, v, a, phi, d, normal, gradient)
+    if not best <= np.mean((u * np.cos(line_phi) + v * np.sin(line_phi)) ** 2):
+        a, phi, d = 0.0, line_phi, 0.0
+        best = _add_distances(u, v, a, phi, d, normal, gradient)
     n_steps = 0
     while n_steps < _MAX_STEPS and damping < 1e8:
         step = solve_damped(normal, gradient, damping)

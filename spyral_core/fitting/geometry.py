@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +29,7 @@ class Settings:
     penalty: float
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """First estimate of a track; the fields are columns of `tables.ESTIMATES`, in its units."""
 
     vertex_x: float
@@ -47,7 +48,7 @@ class Estimate:
     direction: int
 
 
-_VALUES = tuple(field.name for field in fields(Estimate) if field.name != "direction")
+_POLAR = Estimate._fields.index("polar")
 
 
 def estimate_track(points: Floats, charge: Floats, scale: Floats, direction: int, settings: Settings) -> Estimate:
@@ -56,7 +57,7 @@ def estimate_track(points: Floats, charge: Floats, scale: Floats, direction: int
     `direction` is the clustering's: 0 forward, 1 backward, -1 not known; a weak hint. Raises RejectedEventError, with
     the reason, if there are too few points, or no curve through them that begins near the detector.
     """
-    n_points, values = estimate_values(
+    n_points, found = estimate_values(
         points,
         charge,
         scale,
@@ -68,14 +69,14 @@ def estimate_track(points: Floats, charge: Floats, scale: Floats, direction: int
     )
     if n_points < settings.min_points:
         raise RejectedEventError(f"too few points: {n_points}, wanted {settings.min_points}")
-    if not np.isfinite(values).all():
-        if np.isfinite(values[:9]).all():
+    values = found.tolist()
+    if not all(map(math.isfinite, values)):
+        if all(map(math.isfinite, values[:9])):
             raise RejectedEventError(
                 "no two points lie on the first half turn of the track: its energy loss is unknown"
             )
         raise RejectedEventError("no circle goes through the points: they are in one place, or in a line with the beam")
-    named = dict(zip(_VALUES, values.tolist(), strict=True))
-    estimate = Estimate(**named, direction=0 if named["polar"] <= 0.5 * np.pi else 1)
+    estimate = Estimate._make([*values, 0 if values[_POLAR] <= 0.5 * math.pi else 1])
     length = settings.volume.last_z
     if not -length <= estimate.vertex_z <= 2.0 * length:
         raise RejectedEventError(f"the vertex is far outside of the detector: z = {estimate.vertex_z:.0f} mm")

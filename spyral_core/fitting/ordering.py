@@ -73,7 +73,7 @@ def cut_orders(azimuth: Floats) -> Integers:
     for rank in range(2):
         cut = np.argmax(gaps)
         for i in range(n):
-            orders[rank, i] = around[(cut + i) % n]
+            orders[rank, i] = around[cut + i if cut + i < n else cut + i - n]
         gaps[cut] = -1.0
     return orders
 
@@ -102,18 +102,17 @@ def coil_order(x: Floats, y: Floats, centre_x: float, centre_y: float) -> Intege
     It comes from the beam axis and turns counter-clockwise. So in each sector around the centre, counted from the axis
     on, the outermost group of points belongs to the first turn, the next one inwards to the second, and so on.
     """
-    azimuth = (np.arctan2(y - centre_y, x - centre_x) - np.arctan2(-centre_y, -centre_x)) % (2.0 * np.pi)
-    sector = np.minimum((azimuth * (_SECTORS / (2.0 * np.pi))).astype(np.int64), _SECTORS - 1)
+    azimuth = np.arctan2(y - centre_y, x - centre_x) - np.arctan2(-centre_y, -centre_x)
+    azimuth = np.where(azimuth < 0.0, azimuth + 2.0 * np.pi, azimuth)
     radius = np.hypot(x - centre_x, y - centre_y)
-    inwards = np.argsort(-radius, kind="mergesort")
+    last, members, lap = np.empty(_SECTORS), np.zeros(_SECTORS, np.int64), np.zeros(_SECTORS, np.int64)
     turn = azimuth.copy()
-    for k in range(_SECTORS):
-        members = inwards[sector[inwards] == k]
-        lap, first = 0, 0
-        for j in range(1, len(members) + 1):
-            if j == len(members) or radius[members[j - 1]] - radius[members[j]] > _LAP_GAP:
-                turn[members[first:j]] += 2.0 * np.pi * lap
-                if j - first >= _LAP_POINTS:
-                    lap += 1
-                first = j
+    for i in np.argsort(-radius, kind="mergesort"):
+        sector = min(int(azimuth[i] * (_SECTORS / (2.0 * np.pi))), _SECTORS - 1)
+        if members[sector] > 0 and last[sector] - radius[i] > _LAP_GAP:
+            lap[sector] += members[sector] >= _LAP_POINTS
+            members[sector] = 0
+        members[sector] += 1
+        last[sector] = radius[i]
+        turn[i] += 2.0 * np.pi * lap[sector]
     return np.argsort(turn, kind="mergesort")

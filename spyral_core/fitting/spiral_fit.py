@@ -11,11 +11,13 @@ from spyral_core.fitting.linear import solve_damped
 from spyral_core.fitting.spiral import beside_node, fill_slopes, nodes_for, trace_curve
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 SPREAD = 0.01  # a point's σ grows by this share of the path: scattering, and the model's own shortcomings
 OUTLIER = 4.0  # σ at which a point has lost three quarters of its weight
 FARTHEST = 1.05  # share of the range at which the curve ends; a little over 1, as the exponent is approximate
 MOST_STEPS = 25
+ENOUGH = 0.02  # of the cost; a step that gains less is the last one
 SMALLEST_CURVATURE = 1e-5  # 1/mm
 BEFORE_START = 15.0  # mm; how far points may lie before s = 0
 
@@ -47,8 +49,7 @@ def fit_spiral(
     s, best_s = np.zeros(n), np.zeros(n)
     squares, best_squares = np.zeros(n), np.zeros(n)
     best = np.inf
-    stalled = 0
-    matrix, right = np.zeros((6, 6)), np.zeros(6)
+    matrix, right, rows = np.zeros((6, 6)), np.zeros(6), np.empty((n, 14))
     longest = length
     for iteration in range(MOST_STEPS):
         width = OUTLIER * max(1.0, 5.0 * 0.5**iteration)
@@ -58,9 +59,9 @@ def fit_spiral(
         curve = trace_curve(nodes, parameters, reference)
         matrix[:] = 0.0
         right[:] = 0.0
-        cost = _add_points(
-            points, sigma, sigma_z, parameters, reference, nodes, curve, width, s, squares, matrix, right
-        )
+        nearest = nearest_nodes(points, sigma, sigma_z, parameters, nodes, curve)
+        cost = _fill_rows(points, sigma, sigma_z, parameters, reference, nodes, curve, nearest, width, s, squares, rows)
+        _add_rows(rows, matrix, right)
         cost += _add_axis(parameters, reference, nodes, curve, axis_sigma, matrix, right)
         longest = last_place(s, squares)
         excess = (parameters[3] * longest - spent[0]) / spent[1]
@@ -68,16 +69,14 @@ def fit_spiral(
         right[3] -= excess * longest / spent[1]
         cost += excess * excess
         if width <= OUTLIER:
-            if cost < best:
-                stalled = stalled + 1 if cost > best - 0.02 else 0
+            gain = best - cost
+            if gain > 0.0:
                 best = cost
                 best_parameters = parameters.copy()
                 best_s, s, best_squares, squares = s, best_s, squares, best_squares
-            else:
-                stalled += 1
-            if stalled >= 1:
+            if not gain >= ENOUGH:
                 break
-        _take_step(parameters, solve_damped(matrix, right, 1e-4 * (1.0 + stalled * 100.0)), longest)
+        _take_step(parameters, solve_damped(matrix, right, 1e-4), longest)
     return best_parameters, best_s, best_squares, best
 
 
@@ -124,7 +123,24 @@ def _take_step(parameters: Floats, step: Floats, longest: float) -> None:
 
 
 @kernel
-def _add_points(
+def nearest_nodes(
+    points: Floats, sigma: Floats, sigma_z: Floats, parameters: Floats, nodes: Floats, curve: Floats
+) -> Integers:
+    """The node (n,) nearest to each point, of those from BEFORE_START before s = 0 on."""
+    first = 0
+    while nodes[first] < -BEFORE_START:
+        first += 1
+    x, y, z = curve[0, first:], curve[1, first:], parameters[4] + parameters[5] * nodes[first:]
+    nearest, distances = np.empty(points.shape[1], np.int64), np.empty(len(z))
+    for i in range(len(nearest)):
+        ratio = (sigma[i] / sigma_z[i]) ** 2
+        _fill_distances(x, y, z, points[0, i], points[1, i], points[2, i], ratio, distances)
+        nearest[i] = first + first_of_smallest(distances)
+    return nearest
+
+
+@kernel
+def _fill_rows(
     points: Floats,
     sigma: Floats,
     sigma_z: Floats,
@@ -132,32 +148,28 @@ def _add_points(
     reference: Floats,
     nodes: Floats,
     curve: Floats,
+    nearest: Integers,
     width: float,
     s: Floats,
     squares: Floats,
-    matrix: Floats,
-    right: Floats,
+    rows: Floats,
 ) -> float:
-    """Fill s and squares (n,), add the points to the normal equations, return their cost."""
+    """Fill s and squares (n,), and what each point adds to the normal equations (n, 14); return the points' cost.
+
+    A row holds, for the distance to the left of the curve: its slopes by the first four parameters, itself, its weight;
+    then, for that across both the first and the curve: its slopes by all six, itself, its weight.
+    """
     c = parameters[5]
-    slopes = np.zeros((2, 6))
-    slopes[1, 4] = 1.0
-    cost = 0.0
-    first = 0
-    while nodes[first] < -BEFORE_START:
-        first += 1
-    x_nodes, y_nodes, z_nodes = curve[0, first:], curve[1, first:], parameters[4] + c * nodes[first:]
-    distances = np.empty(len(z_nodes))
     left_x, left_y = -np.sin(reference[2]), np.cos(reference[2])
+    slopes = np.empty((2, 4))
+    cost = 0.0
     for i in range(points.shape[1]):
+        node = nearest[i]
         x, y, z = points[0, i], points[1, i], points[2, i]
         ratio = (sigma[i] / sigma_z[i]) ** 2
-        _fill_distances(x_nodes, y_nodes, z_nodes, x, y, z, ratio, distances)
-        node = first + first_of_smallest(distances)
-        cosine, sine = curve[10, node], curve[11, node]
-        forward = (x - curve[0, node]) * cosine + (y - curve[1, node]) * sine
-        shift = (forward + ratio * c * (z - z_nodes[node - first])) / (1.0 + ratio * c * c)
-        if node == first:
+        forward = (x - curve[0, node]) * curve[10, node] + (y - curve[1, node]) * curve[11, node]
+        shift = (forward + ratio * c * (z - parameters[4] - c * nodes[node])) / (1.0 + ratio * c * c)
+        if node == 0 or nodes[node - 1] < -BEFORE_START:
             shift = max(shift, 0.0)
         elif node == len(nodes) - 1:
             shift = min(shift, 0.0)
@@ -165,26 +177,40 @@ def _add_points(
         at_x, at_y, cosine, sine = beside_node(curve, node, shift)
         aside = (y - at_y) * cosine - (x - at_x) * sine
         ahead = (x - at_x) * cosine + (y - at_y) * sine
-        dz = z - parameters[4] - c * s[i]
+        rest = c * ahead - (z - parameters[4] - c * s[i])
 
-        variance = sigma[i] ** 2 + (SPREAD * s[i]) ** 2
-        variance_z = sigma_z[i] ** 2 + (SPREAD * s[i]) ** 2 + c * c * variance
-        rest = c * ahead - dz
+        spread = (SPREAD * s[i]) ** 2
+        variance = sigma[i] ** 2 + spread
+        variance_z = sigma_z[i] ** 2 + spread + c * c * variance
         square = aside * aside / variance + rest * rest / variance_z
         squares[i] = square
         damped = 1.0 / (1.0 + square / width**2)
         cost += square * damped
-        weight, weight_z = damped * damped / variance, damped * damped / variance_z
 
         fill_slopes(curve, node, shift, left_x, left_y, slopes)
-        slopes[1, :4] *= -c
-        slopes[1, 5] = s[i]
-        for k in range(6):
-            across, along = weight * slopes[0, k], weight_z * slopes[1, k]
-            right[k] += across * aside - along * rest
-            for m in range(k + 1):
-                matrix[k, m] += across * slopes[0, m] + along * slopes[1, m]
+        row = rows[i]
+        for k in range(4):
+            row[k], row[6 + k] = slopes[0, k], -c * slopes[1, k]
+        row[10], row[11] = 1.0, s[i]
+        row[4], row[5] = aside, damped * damped / variance
+        row[12], row[13] = rest, damped * damped / variance_z
     return cost
+
+
+@kernel
+def _add_rows(rows: Floats, matrix: Floats, right: Floats) -> None:
+    """Add the rows (n, 14) of `_fill_rows` to the lower half of the normal equations."""
+    for i in range(len(rows)):
+        for k in range(4):
+            weighted = rows[i, 5] * rows[i, k]
+            right[k] += weighted * rows[i, 4]
+            for m in range(k + 1):
+                matrix[k, m] += weighted * rows[i, m]
+        for k in range(6):
+            weighted = rows[i, 13] * rows[i, 6 + k]
+            right[k] -= weighted * rows[i, 12]
+            for m in range(k + 1):
+                matrix[k, m] += weighted * rows[i, 6 + m]
 
 
 @kernel

@@ -49,22 +49,39 @@ def way_along(points: Floats) -> Floats:
     n = points.shape[1]
     size = min(max(5, n // 20), 15)
     n_blocks = max(n // size, 1)
-    middle, place = np.empty((3, n_blocks)), np.empty(n_blocks)
+    middle, place, block_points = np.empty((3, n_blocks)), np.empty(n_blocks), np.empty(2 * size + 1)
     for block in range(n_blocks):
         first, last = block * n // n_blocks, (block + 1) * n // n_blocks
         place[block] = 0.5 * (first + last - 1)
         for row in range(3):
-            middle[row, block] = np.median(points[row, first:last])
+            middle[row, block] = median_of_few(points[row, first:last], block_points)
     t = np.zeros(n)
     if n_blocks == 1:
         return np.arange(n).astype(np.float64)
-    block = 1
+    block, step = 0, 0.0
     for i in range(1, n):
-        while block < n_blocks - 1 and place[block] < i - 0.5:
+        while block == 0 or (block < n_blocks - 1 and place[block] < i - 0.5):
             block += 1
-        chord = np.sqrt(np.sum((middle[:, block] - middle[:, block - 1]) ** 2))
-        t[i] = t[i - 1] + chord / (place[block] - place[block - 1])
+            square = 0.0
+            for row in range(3):
+                square += (middle[row, block] - middle[row, block - 1]) ** 2
+            step = np.sqrt(square) / (place[block] - place[block - 1])
+        t[i] = t[i - 1] + step
     return t
+
+
+@kernel
+def median_of_few(values: Floats, ordered: Floats) -> float:
+    """Median of a few values (n,), n ≥ 1, which are sorted into `ordered` (≥ n,), one by one."""
+    n = len(values)
+    for i in range(n):
+        place = i
+        while place > 0 and ordered[place - 1] > values[i]:
+            ordered[place] = ordered[place - 1]
+            place -= 1
+        ordered[place] = values[i]
+    median: float = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
+    return median
 
 
 @kernel

@@ -154,7 +154,7 @@ def _disk(folder: Path, _: argparse.Namespace) -> list[Line]:
             lambda at, stage=stage, size=size, threads=threads: disk.full_disk(
                 traces.parent, survey, at, size, stage, threads
             )
-            for stage, sizes in (("pointcloud", (60, 100, 140, 200, 240)), ("simulate", (200, 900, 1800, 2600)))
+            for stage, sizes in (("pointcloud", (40, 60, 80, 100)), ("simulate", (200, 900, 1800, 2600)))
             for size in sizes
             for threads in (1, 2)
         ],

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 Simulated = tuple[Path, Path]
 
 
-@pytest.mark.parametrize(("stage", "kilobytes"), [("pointcloud", 60), ("pointcloud", 160), ("simulate", 1500)])
+@pytest.mark.parametrize(("stage", "kilobytes"), [("pointcloud", 60), ("pointcloud", 100), ("simulate", 1500)])
 def test_a_full_disk_leaves_nothing_and_is_said(
     stage: str, kilobytes: int, simulated: Simulated, tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -11,9 +13,10 @@ from spyral_core.fitting.energy_loss import charge_density, small_pads_end
 from spyral_core.fitting.geometry import Settings, estimate_track, find_vertex
 from spyral_core.fitting.ordering import coil_order, cut_orders, path_orders, unwrapped_azimuth
 from spyral_core.fitting.spiral import ALPHA, beside_node, fill_slopes, nodes_for, trace_curve, turned
+from spyral_core.fitting.spiral_fit import _add_rows, _fill_rows, nearest_nodes
 from spyral_core.fitting.spiral_search import Volume, charge_growth
-from spyral_core.fitting.spiral_start import smooth_path, total_turn, transverse_length
-from spyral_core.fitting.stray import near_others
+from spyral_core.fitting.spiral_start import median_of_few, smooth_path, total_turn, transverse_length, way_along
+from spyral_core.fitting.stray import near_others, third_squares
 
 SETTINGS = Settings(2.85, Volume(0.0, 1000.0, 25.0), 20, 100.0)
 
@@ -146,6 +149,30 @@ def test_a_flat_coil_is_followed_inwards():
     assert np.corrcoef(s[order], np.arange(400))[0, 1] > 0.98
 
 
+def naive_coil_order(x, y):
+    """`coil_order` around the origin, the beam axis being at azimuth 0: sector by sector, group by group."""
+    azimuth, radius = np.arctan2(y, x) % (2 * np.pi), np.hypot(x, y)
+    sector = np.floor(azimuth / (2 * np.pi) * 18)
+    turn = azimuth.copy()
+    for k in range(18):
+        members = sorted(np.flatnonzero(sector == k), key=lambda point: -radius[point])
+        steps = [place for place in range(1, len(members)) if radius[members[place - 1]] - radius[members[place]] > 6]
+        lap = 0
+        for group in np.split(np.array(members, int), steps):
+            turn[group] += 2 * np.pi * lap
+            lap += len(group) >= 3
+    return np.argsort(turn, kind="stable")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_inwards_goes_sector_by_sector_and_group_by_group(seed):
+    rng = np.random.default_rng(seed)
+    azimuth, radius = rng.uniform(0, 2 * np.pi, 200), rng.choice([50.0, 60.0, 75.0], 200) + rng.normal(0, 1, 200)
+    x, y = radius * np.cos(azimuth), radius * np.sin(azimuth)
+    order = coil_order(x - 500.0, y, -500.0, 0.0)
+    assert order.tolist() == naive_coil_order(x, y).tolist()
+
+
 def test_the_vertex_of_a_flat_coil_is_found():
     points, charge = track(np.random.default_rng(4), polar=89.9, radius=90.0, length=900.0, spent=0.97, n_points=400)
     found = estimate(points, charge)
@@ -165,6 +192,82 @@ def test_points_that_stand_alone_are_left_out(seed):
     near = near_others(points, scale)
     assert (near == naive).all()
     assert not set(range(4)) & set(near.tolist())
+
+
+@pytest.mark.parametrize("n_points", [1, 3, 4, 5, 90])
+def test_the_third_neighbour_is_that_of_all_pairs(n_points):
+    x, y, z = np.random.default_rng(n_points).uniform(0, 50, (3, n_points))
+    z = np.round(np.sort(z))  # equal z, too
+    pairs = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2 + (z[:, None] - z) ** 2
+    naive = np.sort(pairs, axis=0)[3] if n_points > 3 else np.full(n_points, np.inf)
+    np.testing.assert_allclose(third_squares(x, y, z), naive, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_points", [1, 2, 7, 8, 31])
+def test_the_median_of_few_is_numpys(n_points):
+    values = np.round(np.random.default_rng(n_points).normal(0, 3, n_points))
+    assert median_of_few(values, np.empty(n_points)) == np.median(values)
+
+
+@pytest.mark.parametrize("n_points", [4, 5, 12, 130, 700])
+def test_the_way_along_joins_the_medians_of_blocks(n_points):
+    points = np.cumsum(np.random.default_rng(n_points).normal(1, 3, (3, n_points)), axis=1)
+    size = min(max(5, n_points // 20), 15)
+    n_blocks = max(n_points // size, 1)
+    if n_blocks == 1:
+        naive = np.arange(n_points)
+    else:
+        ends = [block * n_points // n_blocks for block in range(n_blocks + 1)]
+        middle = np.stack([np.median(points[:, a:b], axis=1) for a, b in itertools.pairwise(ends)])
+        place = np.array([0.5 * (a + b - 1) for a, b in itertools.pairwise(ends)])
+        step = np.linalg.norm(np.diff(middle, axis=0), axis=1) / np.diff(place)
+        naive = np.append(0, np.cumsum([step[np.searchsorted(place[1:-1], i - 0.5)] for i in range(1, n_points)]))
+    np.testing.assert_allclose(way_along(points), naive, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_points_add_to_the_normal_equations_what_moves_them_from_the_curve(seed):
+    rng = np.random.default_rng(seed)
+    points, _ = track(rng, n_points=60)
+    sigma, sigma_z = rng.uniform(2, 5, 60), rng.uniform(1, 2, 60)
+    reference = np.array([23.0, 7.0, 0.6])
+    parameters = np.array([1.0, 0.6, 0.01, 0.002, 505.0, 0.4])
+    nodes = nodes_for(-50.0, 300.0, parameters)
+    curve = trace_curve(nodes, parameters, reference)
+
+    nearest = nearest_nodes(points, sigma, sigma_z, parameters, nodes, curve)
+    height = parameters[4] + parameters[5] * nodes
+    ratio = (sigma / sigma_z)[:, None] ** 2
+    distance = (points[0, :, None] - curve[0]) ** 2 + (points[1, :, None] - curve[1]) ** 2
+    distance += ratio * (points[2, :, None] - height) ** 2
+    distance[:, nodes < -15] = np.inf
+    assert (nearest == np.argmin(distance, axis=1)).all()
+
+    def rows_of(changed):
+        s, squares, rows = np.empty(60), np.empty(60), np.empty((60, 14))
+        curve = trace_curve(nodes, changed, reference)
+        cost = _fill_rows(points, sigma, sigma_z, changed, reference, nodes, curve, nearest, 4.0, s, squares, rows)
+        return cost, squares, rows
+
+    cost, squares, rows = rows_of(parameters)
+    assert cost == pytest.approx(np.sum(squares / (1 + squares / 16)))
+    np.testing.assert_allclose(
+        rows[:, 4] ** 2 * rows[:, 5] + rows[:, 12] ** 2 * rows[:, 13], squares / (1 + squares / 16) ** 2
+    )
+    matrix, right = np.zeros((6, 6)), np.zeros(6)
+    _add_rows(rows, matrix, right)
+    left = np.hstack([rows[:, :4], np.zeros((60, 2))])
+    along = rows[:, 6:12]
+    naive = left.T @ (rows[:, [5]] * left) + along.T @ (rows[:, [13]] * along)
+    np.testing.assert_allclose(matrix, np.tril(naive), rtol=1e-10, atol=1e-9)
+    np.testing.assert_allclose(
+        right, left.T @ (rows[:, 5] * rows[:, 4]) - along.T @ (rows[:, 13] * rows[:, 12]), rtol=1e-9, atol=1e-9
+    )
+    for k, step in enumerate((1e-3, 1e-5, 1e-7, 1e-8, 1e-3, 1e-5)):  # but for slopes of the σ
+        by = np.zeros(6)
+        by[k] = step
+        slope = (rows_of(parameters + by)[0] - rows_of(parameters - by)[0]) / (2 * step)
+        assert slope == pytest.approx(-2 * right[k], rel=0.2, abs=np.sqrt(matrix[k, k]))
 
 
 def test_the_vertex_is_the_point_of_the_circle_closest_to_the_axis():
@@ -304,5 +407,5 @@ def test_any_heap_of_points_is_estimated_or_rejected(seed):
         found = estimate(points, rng.exponential(100, 60))
     except RejectedEventError:
         return
-    assert np.isfinite(list(vars(found).values())).all()
+    assert np.isfinite(found).all()
     assert 0 < found.polar < np.pi and found.brho > 0 and found.dEdx >= 0

@@ -68,6 +68,14 @@ def test_blocks_are_read_back_as_written(tmp_path: Path, monkeypatch: pytest.Mon
         np.testing.assert_array_equal(reader.read("events")["n_points"], sizes)
 
 
+def test_a_short_table_takes_no_more_place_than_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    write(path, [3, 4], [1, 1])
+    with h5py.File(path) as file:
+        assert file["points/x"].id.get_storage_size() == 7 * 8
+        assert file["events/event"].id.get_storage_size() == 2 * 8
+
+
 def test_an_empty_table_has_all_its_columns(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     write(path, [], [])

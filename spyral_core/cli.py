@@ -187,6 +187,21 @@ def _calibrate(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _acceptance(options: argparse.Namespace) -> int:
+    """The map of the efficiency, from simulated particles through the whole chain."""
+    from spyral_core.acceptance import command
+    from spyral_core.acceptance.cells import Cuts
+    from spyral_core.acceptance.plan import Request
+
+    species = None if options.species is None else tuple(options.species)
+    grid = (options.energies, options.angles, options.vertices)
+    request = Request(options.gate, species, *grid, tracks=options.tracks)
+    cuts = Cuts(options.trigger_pads, options.energy_tolerance, options.polar_tolerance)
+    places = (options.output, options.cm_step, options.threads, options.plan)
+    print(command.acceptance(load(options.config), request, cuts, *places))
+    return DONE
+
+
 def _document(options: argparse.Namespace) -> int:
     """The files that are generated from the configuration models."""
     from spyral_core.config import document
@@ -224,6 +239,7 @@ _COMMANDS = {
     "report": _report,
     "bound": _bound,
     "calibrate": _calibrate,
+    "acceptance": _acceptance,
     "document": _document,
     "lineage": _lineage,
     "compile": _compile,
@@ -272,6 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument(
         "--min-hits", type=_positive, default=10, metavar="N", help="pads with fewer are left alone (default 10)"
     )
+    _acceptance_arguments(commands.add_parser("acceptance", help="efficiency by energy, angle and vertex"))
     document = commands.add_parser("document", help="write config/README.md and the JSON schema from the models")
     document.add_argument("--check", action="store_true", help="only say whether they are in step")
     lineage = commands.add_parser("lineage", help="what made a file")
@@ -284,6 +301,28 @@ def _parser() -> argparse.ArgumentParser:
     lineage.add_argument("--config", type=Path, metavar="FILE", help=f"with --check; default {_EMBEDDED}")
     commands.add_parser("compile", help="compile every kernel once, before many jobs start")
     return parser
+
+
+def _acceptance_arguments(acceptance: argparse.ArgumentParser) -> None:
+    acceptance.add_argument("--config", type=Path, required=True, metavar="FILE", help="configuration file (YAML)")
+    looked_for = acceptance.add_mutually_exclusive_group()
+    looked_for.add_argument("--gate", type=Path, metavar="FILE", help="particle gate (JSON); default: the only one")
+    looked_for.add_argument("--species", type=_positive, nargs=2, metavar=("Z", "A"), help="without a gate")
+    acceptance.add_argument("--energies", type=_above_zero, nargs="+", metavar="MEV", help="edges of the cells")
+    acceptance.add_argument("--angles", type=float, nargs="+", metavar="DEG", help="edges of the cells")
+    acceptance.add_argument("--vertices", type=float, nargs="+", metavar="MM", help="edges of the cells in z")
+    acceptance.add_argument(
+        "--tracks", type=_positive, default=20, metavar="N", help="of a cell, at least (default 20)"
+    )
+    acceptance.add_argument("--trigger-pads", type=_positive, default=1, metavar="N", help="pads that make a trigger")
+    acceptance.add_argument("--energy-tolerance", type=_above_zero, default=0.2, metavar="SHARE", help="default 0.2")
+    acceptance.add_argument("--polar-tolerance", type=_above_zero, default=5.0, metavar="DEG", help="default 5")
+    acceptance.add_argument(
+        "--cm-step", type=_above_zero, default=5.0, metavar="DEG", help="bins of the reaction's angle"
+    )
+    acceptance.add_argument("--threads", type=_positive, default=1, metavar="N", help="worker processes")
+    acceptance.add_argument("--plan", action="store_true", help="only write the configuration, for Snakemake")
+    acceptance.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: `acceptance` in the results")
 
 
 def _positive(text: str) -> int:

@@ -26,11 +26,7 @@ def run_job(
 
     Raises ConfigurationError and DataError.
     """
-    sources = {
-        name: paths.trace_file(traces, run) if name == "traces" else paths.product(results, name, run)
-        for name in stage.inputs
-    }
-    sources |= inputs.configured(stage, parameters, gate)
+    sources = files_read(stage, run, parameters, results, traces, gate)
     if "traces" in sources:
         _check_traces(sources["traces"], parameters.get("truncated_traces") == "recover")
     gate_name = gate.stem if gate else None
@@ -41,6 +37,17 @@ def run_job(
         run_stage(stage, run, dict(parameters), sources, outputs, workers, chunk_events)
     else:
         import_module(stage.module).run(stage, run, dict(parameters), sources, outputs, workers, chunk_events)
+
+
+def files_read(
+    stage: Stage, run: int, parameters: Mapping[str, Any], results: Path, traces: Path, gate: Path | None = None
+) -> dict[str, Path]:
+    """What a stage reads of a run, by the input's name. Raises ConfigurationError if a configured file is not there."""
+    made = {
+        name: paths.trace_file(traces, run) if name == "traces" else paths.product(results, name, run)
+        for name in stage.inputs
+    }
+    return made | inputs.configured(stage, parameters, gate)
 
 
 def _check_traces(path: Path, recover: bool) -> None:

@@ -43,7 +43,7 @@ def _tuples(value: Any, name: str = "") -> Any:
     """YAML has no tuples: a list of two integers is offered as one where it is a nucleus."""
     if isinstance(value, Mapping):
         return {key: _tuples(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list) and name in ("projectile", "target", "ejectile", "contaminant_nucleus"):
+    if isinstance(value, list) and name in ("projectile", "target", "ejectile", "nucleus", "contaminant_nucleus"):
         return tuple(value)
     if isinstance(value, list) and name == "species":
         return [tuple(item) if isinstance(item, list) else item for item in value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Self
 
 from pydantic import model_validator
@@ -290,6 +291,40 @@ class SimulatedBeam(Section):
         return self
 
 
+class SimulatedParticles(Section):
+    """Single particles instead of the reaction's products: one an event, the events in turn over the cells of a grid.
+
+    Uniform in each cell, of azimuth uniform; the beam comes to the vertex as ever. n + 1 edges make n cells.
+    """
+
+    nucleus: tuple[int, int] = parameter(..., "Z, A", "the particle", _CHOICE)
+    energies: list[Real] = parameter(..., "MeV", "edges of the cells in kinetic energy, ascending", _CHOICE)
+    angles: list[Real] = parameter(..., "deg", "edges of the cells in the polar angle against z, ascending", _CHOICE)
+    vertices: list[Real] = parameter(..., "mm", "edges of the cells in the vertex' z, ascending", _CHOICE)
+
+    @model_validator(mode="after")
+    def _a_nucleus(self) -> Self:
+        protons, nucleons = self.nucleus
+        if not 1 <= protons <= nucleons:
+            raise ValueError(f"nucleus must be a nucleus (Z, A) with 1 ≤ Z ≤ A, not {[protons, nucleons]}")
+        return self
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        for name, least, most in (("energies", 0.0, 1e5), ("angles", 0.0, 180.0), ("vertices", 0.0, 1e4)):
+            edges = getattr(self, name)
+            if len(edges) < 2 or any(high <= low for low, high in pairwise(edges)):
+                raise ValueError(f"{name} must be two or more ascending edges of cells, not {edges}")
+            if edges[0] < least or edges[-1] > most:
+                raise ValueError(f"{name} must lie between {least:g} and {most:g}, not {edges[0]:g} … {edges[-1]:g}")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of cells in energy, angle and vertex."""
+        return len(self.energies) - 1, len(self.angles) - 1, len(self.vertices) - 1
+
+
 class Simulation(Section):
     """The embedded experiment: traces with their truth beside them."""
 
@@ -301,6 +336,18 @@ class Simulation(Section):
     detector: SimulatedDetector = parameter(SimulatedDetector, "", "the true detector")
     electronics: SimulatedElectronics = parameter(SimulatedElectronics, "", "GET and FRIBDAQ electronics")
     beam: SimulatedBeam = parameter(SimulatedBeam, "", "pile-up, contaminant, downscaled triggers, scalers")
+    particles: SimulatedParticles | None = parameter(
+        None, "", "single particles on a grid instead of the reaction, for `acceptance`; null: the reaction", _CHOICE
+    )
+
+    @model_validator(mode="after")
+    def _particles_inside(self) -> Self:
+        if self.particles is not None and self.particles.vertices[-1] > self.detector.detector_length:
+            raise ValueError(
+                f"particles.vertices ({self.particles.vertices[-1]}) must not be above detector.detector_length "
+                f"({self.detector.detector_length})"
+            )
+        return self
 
     @model_validator(mode="after")
     def _vertex_inside(self) -> Self:

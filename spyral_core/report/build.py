@@ -11,7 +11,7 @@ from spyral_core.errors import ConfigurationError
 from spyral_core.fitting.gate import Gate, load_gate
 from spyral_core.paths import product
 from spyral_core.physics.gas import load_gas
-from spyral_core.report import bound, calibration, figures, flow, names, numbers, overview, page, style
+from spyral_core.report import acceptance, bound, calibration, figures, flow, names, numbers, overview, page, style
 from spyral_core.report.reaction import Reaction, reaction_of
 from spyral_core.report.read import read_run
 from spyral_core.report.scope import scopes_of
@@ -43,7 +43,8 @@ def build_report(parameters: Mapping[str, Any], results: Path, runs: Sequence[in
     ]
     shown = [table for table in bounds if table is not None]
     calibrated = calibration.parts(found, parameters, setting.plane)
-    content = overview.compose(results, scopes, flow_table, rejected, list(gates), subject, shown, calibrated)
+    accepted = acceptance.parts(results, parameters)
+    content = overview.compose(results, scopes, flow_table, rejected, list(gates), subject, shown, calibrated, accepted)
     with atomic(product(results, "report")) as temporary:
         temporary.write_text(page.render(content), encoding="utf-8")
 

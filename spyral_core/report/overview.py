@@ -32,10 +32,12 @@ def compose(
     subject: str,
     bounds: Sequence[Grid] = (),
     calibrated: Sequence[Grid | str] = (),
+    accepted: Sequence[Grid | Picture | str] = (),
 ) -> Page:
     """The whole page; `subject` says what the data are; `bounds`: tables of resolutions beside their bounds.
 
-    `calibrated`: edges of the drift and tables of pads (`calibration.parts`).
+    `calibrated`: edges of the drift and tables of pads (`calibration.parts`); `accepted`: the map of the efficiency
+    (`acceptance.parts`).
     """
     runs = scopes[0].runs
     failures = [failure for run in runs for failure in run.failures]
@@ -54,6 +56,7 @@ def compose(
                 [*_truth_tables(scopes[0], gates), *bounds, *_pictures(results, scopes[0], gates, True)],
             ),
             *([Section("Calibration", "calibration", calibrated)] if calibrated else []),
+            *([Section("Acceptance", "acceptance", accepted)] if accepted else []),
             Section("Each run", "each-run", _jumps(runs)),
             *(_run_section(results, scope, gates, len(runs)) for scope in scopes[1:]),
             Section("How it was made", "made", _made_by(runs)),

@@ -63,24 +63,28 @@ class Reaction:
     def lines(self, species: Nucleus) -> list[tuple[str, Reals, Reals]]:
         """Lines of a species as (label, polar [deg], ke [MeV]): one, or two where the beam slows down; none if the
         reaction does not make it."""
-        m1, m2, m3, m4 = self.masses
-        m4 += self.excitation
-        if species == self.ejectile:
-            order = (m1, m2, m3, m4)
-        elif species == self.residual:
-            order = (m1, m2, m4, m3)
-        else:
+        if species not in (self.ejectile, self.residual):
             return []
         ends = (0.0,) if self.stopping is None else (0.0, self.length)
         where = {0.0: " (window)", self.length: " (pad plane)"} if self.stopping is not None else {}
         found = []
         for z in ends:
-            energy = float(self.beam_energy_at(z))
-            polar, ke = lab_line(*order, energy)
-            ke = np.where(ke > 1e-6 * energy, ke, np.nan)  # a particle at rest has no angle
+            polar, ke = self.line_at(species, z)
             if np.isfinite(ke).any():
+                energy = float(self.beam_energy_at(z))
                 found.append((f"beam {energy:.1f} MeV{where.get(z, '')}", np.degrees(polar), ke))
         return found
+
+    def line_at(self, species: Nucleus, z: float) -> tuple[Reals, Reals]:
+        """Polar angle [rad] and ke [MeV] along the line of the ejectile, else of the residual, for a vertex at z [mm].
+
+        The energy is nan where the particle would be at rest, or the beam does not suffice.
+        """
+        m1, m2, m3, m4 = self.masses
+        m4 += self.excitation
+        energy = float(self.beam_energy_at(z))
+        polar, ke = lab_line(m1, m2, *((m3, m4) if species == self.ejectile else (m4, m3)), energy)
+        return polar, np.where(ke > 1e-6 * energy, ke, np.nan)  # a particle at rest has no angle
 
     def rigidity_lines(self) -> list[tuple[str, Reals, Reals]]:
         """The ejectile's lines as (label, polar [deg], brho [T m])."""

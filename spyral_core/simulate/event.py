@@ -16,7 +16,7 @@ from spyral_core.physics.nuclei import brho_from_ke, ke_from_brho, nuclear_mass
 from spyral_core.simulate import ion_chamber
 from spyral_core.simulate.drift import diffusion, drift
 from spyral_core.simulate.electronics import PadElectronics, pad_electronics, read_out, spurious_pulses
-from spyral_core.simulate.generator import Plan, beam_particle, plan, react
+from spyral_core.simulate.generator import Plan, Start, beam_particle, plan, react, single_particle
 from spyral_core.simulate.ionisation import ionise
 from spyral_core.simulate.medium import medium
 from spyral_core.simulate.response import N_SAMPLES, Response, collect, response
@@ -26,7 +26,7 @@ Nucleus = tuple[int, int]
 Masses = tuple[float, float, float, float]
 Vector = NDArray[np.float64]
 # Streams of random numbers: each has its place in the seed.
-DETECTOR_STREAM, RUN_STREAM, EVENT_STREAM, SCALER_STREAM = 0, 1, 2, 3
+DETECTOR_STREAM, RUN_STREAM, EVENT_STREAM, SCALER_STREAM, PARTICLE_STREAM = 0, 1, 2, 3, 4
 SHORTEST_RECORD = 20  # FRIB TB that a second ion-chamber pulse must have left in the record
 
 
@@ -72,6 +72,8 @@ def prepare(simulation: Simulation, gas: GasTarget, run: int) -> Experiment:
     masses = _masses(reaction, reaction.projectile, (reaction.ejectile, reaction.residue))
     if not np.isfinite(two_body(*masses, reaction.beam_energy, 0.0)[0]):
         raise ValueError(f"reaction.beam_energy ({reaction.beam_energy}) does not suffice for the reaction")
+    if simulation.particles is not None:
+        nuclear_mass(*simulation.particles.nucleus)
     pads = builtin()
     run_rng = random_stream(simulation.seed, RUN_STREAM, run)
     run_gain = max(1.0 + detector.gain_drift * run_rng.standard_normal(), 0.1)
@@ -111,6 +113,11 @@ class Charge:
                 self.pulses[self.slots[pad]] += pulse
 
 
+def no_charge(experiment: Experiment) -> Charge:
+    """What an event begins with."""
+    return Charge(np.full(len(experiment.pads.x), -1))
+
+
 @dataclass(frozen=True)
 class SimulatedEvent:
     """An event as it is written: pad rows (n, 517), block 1903, register; its rows of the truth table."""
@@ -122,12 +129,17 @@ class SimulatedEvent:
     truth: list[dict[str, Any]]
 
 
-def simulate_event(number: int, experiment: Experiment) -> SimulatedEvent:
-    """The event of a number; it depends on nothing but the number and the experiment."""
+def simulate_event(number: int, experiment: Experiment, charge: Charge | None = None) -> SimulatedEvent:
+    """The event of a number; it depends on nothing but the number and the experiment.
+
+    `charge`, if given, takes up the electrons: the beam particle's, those of the products that ionise, of a second beam
+    particle, and at last the spurious pulses, each by one call of `add`.
+    """
     simulation = experiment.simulation
-    rng = random_stream(simulation.seed, EVENT_STREAM, experiment.run, number)
+    stream = EVENT_STREAM if simulation.particles is None else PARTICLE_STREAM
+    rng = random_stream(simulation.seed, stream, experiment.run, number)
     kind = plan(simulation.beam, experiment.longest_delay, rng)
-    charge = Charge(np.full(len(experiment.pads.x), -1))
+    charge = no_charge(experiment) if charge is None else charge
     truth = _first_beam_particle(number, kind, experiment, charge, rng)
     signals = [(0.0, _ion_chamber_signal(experiment, kind.contaminant, rng))]
     if kind.pile_up is not None:
@@ -151,20 +163,17 @@ def _first_beam_particle(
     if kind.trigger == ion_chamber.DOWNSCALED_TRIGGER:
         release(_beam_track(experiment, beam, np.inf, rng), 0.0, experiment, charge, rng)
         return []
-    plane = rng.uniform(reaction.vertex_min, reaction.vertex_max)
+    single = None
+    if simulation.particles is not None and not kind.contaminant:
+        single = single_particle(simulation.particles, number, rng)
+    plane = rng.uniform(reaction.vertex_min, reaction.vertex_max) if single is None else single.vertex_z
     incoming = _beam_track(experiment, beam, plane, rng)
     release(incoming, 0.0, experiment, charge, rng)
     if incoming.end != AT_PLANE:
         return []
-    products = (reaction.target, beam) if kind.contaminant else (reaction.ejectile, reaction.residue)
-    masses = _masses(reaction, beam, products)
-    momenta = react(reaction, masses, incoming.momentum, rng)
-    if momenta is None:
-        return []
     vertex = incoming.points[-1]
-    ionises = (True, reaction.residual)
     truth = []
-    for nucleus, mass, momentum, visible in zip(products, masses[2:], momenta, ionises, strict=True):
+    for nucleus, mass, momentum, visible in _products(simulation, kind, single, incoming.momentum, rng):
         track = transport(vertex, momentum, medium(experiment.gas, *nucleus), simulation.detector, rng)
         n_pads = release(track, 0.0, experiment, charge, rng) if visible else 0
         truth.append(
@@ -180,6 +189,23 @@ def _first_beam_particle(
             }
         )
     return truth
+
+
+def _products(
+    simulation: Simulation, kind: Plan, single: Start | None, beam_momentum: Vector, rng: np.random.Generator
+) -> list[tuple[Nucleus, float, Vector, bool]]:
+    """What leaves the vertex: nucleus, mass [MeV], momentum [MeV/c], and whether it ionises the gas."""
+    reaction, particles = simulation.reaction, simulation.particles
+    if single is not None and particles is not None:
+        mass = nuclear_mass(*particles.nucleus)
+        return [(particles.nucleus, mass, single.momentum(mass), True)]
+    beam = simulation.beam.contaminant_nucleus if kind.contaminant else reaction.projectile
+    nuclei = (reaction.target, beam) if kind.contaminant else (reaction.ejectile, reaction.residue)
+    masses = _masses(reaction, beam, nuclei)
+    momenta = react(reaction, masses, beam_momentum, rng)
+    if momenta is None:
+        return []
+    return list(zip(nuclei, masses[2:], momenta, (True, reaction.residual), strict=True))
 
 
 def _masses(reaction: SimulatedReaction, beam: Nucleus, products: tuple[Nucleus, Nucleus]) -> Masses:

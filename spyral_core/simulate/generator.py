@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from spyral_core.config.simulation import SimulatedBeam, SimulatedReaction
+from spyral_core.config.simulation import SimulatedBeam, SimulatedParticles, SimulatedReaction
 from spyral_core.physics.kinematics import two_body
 from spyral_core.simulate.ion_chamber import BOTH_TRIGGERS, DOWNSCALED_TRIGGER, MESH_TRIGGER
 
@@ -79,3 +80,35 @@ def _momentum(kinetic: float, mass: float, polar: float, azimuth: float, axis: V
     direction = np.sin(polar) * (np.cos(azimuth) * first + np.sin(azimuth) * second) + np.cos(polar) * axis
     size: float = np.sqrt(kinetic * (kinetic + 2.0 * mass))
     return np.asarray(size * direction)
+
+
+Z_AXIS = np.array([0.0, 0.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a single particle starts: kinetic energy [MeV], polar angle against z and azimuth [rad], z of vertex [mm]."""
+
+    ke: float
+    polar: float
+    azimuthal: float
+    vertex_z: float
+
+    def momentum(self, mass: float) -> Vector:
+        """Momentum [MeV/c] of a particle of a mass [MeV]."""
+        return _momentum(self.ke, mass, self.polar, self.azimuthal, Z_AXIS)
+
+
+def cells_of(particles: SimulatedParticles, numbers: ArrayLike) -> tuple[NDArray[np.intp], ...]:
+    """Cells in energy, angle and vertex that events go to by their numbers: in turn through all."""
+    return np.unravel_index(np.asarray(numbers) % math.prod(particles.shape), particles.shape)
+
+
+def single_particle(particles: SimulatedParticles, number: int, rng: np.random.Generator) -> Start:
+    """The particle of event `number`: uniform in its cell, in kinetic energy, angle and z."""
+    edges = (particles.energies, particles.angles, particles.vertices)
+    ke, polar, vertex_z = (
+        float(rng.uniform(axis[place], axis[place + 1]))
+        for axis, place in zip(edges, cells_of(particles, number), strict=True)
+    )
+    return Start(ke, math.radians(polar), float(rng.uniform(0.0, 2.0 * np.pi)), vertex_z)

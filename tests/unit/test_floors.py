@@ -15,7 +15,7 @@ FLOORS = [
     ("signal", "clustering", "fitting"),
     ("lineage", "runner"),
     ("phases", "simulate", "bound"),
-    ("report", "calibrate", "job", "warmup", "provenance", "recheck"),
+    ("report", "calibrate", "acceptance", "job", "warmup", "provenance", "recheck"),
     ("cli", "__main__"),
 ]
 # Names that only type checkers import are no dependency at run time.

@@ -10,6 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from spyral_core import inputs, job, lineage, paths, runs
+from spyral_core.acceptance import files as acceptance_files
 from spyral_core.catalog import STAGES
 from spyral_core.config import canonical, validate
 from spyral_core.errors import ConfigurationError
@@ -76,7 +77,7 @@ def traces_of_run(wildcards, input):
 
 
 def all_products(wildcards):
-    """Every product of every run that is analysed, for the report."""
+    """Every product of every run that is analysed, and the acceptance map if one was made, for the report."""
     names = ["survey"]
     names += [
         item
@@ -100,7 +101,8 @@ def all_products(wildcards):
         found += [
             product(name).format(run=token) for name in fitted for token in tokens
         ]
-    return found
+    shown = Path(RESULTS) / acceptance_files.FOLDER / acceptance_files.SUMMARY
+    return [*found, *([str(shown)] if shown.is_file() else [])]
 
 
 def simulated_over_measured():

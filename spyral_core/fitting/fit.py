@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spyral_core.fitting import starts
-from spyral_core.fitting.minimise import METHODS, Array, Bounds, Minimum
-from spyral_core.fitting.point_errors import charge_share, point_variances
-from spyral_core.fitting.refine import Refined, refine
+from spyral_core.fitting.follow import follow
+from spyral_core.fitting.minimise import Array, Minimum
+from spyral_core.fitting.refine import Refined, at_rest, refine
+from spyral_core.fitting.robust import POINTS, parametrisation, robust_minimum, weights_of
 from spyral_core.fitting.sensitivity import LOG_BRHO, N_PARAMETERS, trajectory_and_changes
 from spyral_core.fitting.settings import FitSettings, Track
 from spyral_core.fitting.starts import FirstEstimate
-from spyral_core.fitting.track_fit import objective
+from spyral_core.fitting.turns import settled
 from spyral_core.physics.nuclei import ke_from_brho
 
-FIRST_POINTS, ITERATIONS = 60, 30
-GOOD_LOSS = 5.0  # mean loss of a point: two directions, errors as expected, some scattering
+GOOD_LOSS = 2.0  # mean loss of a point: two directions, errors as expected, and kinks
 HOPELESS = 3.0  # times another species' loss: this one is not it
 
 
@@ -44,8 +42,8 @@ class TrackFit:
 def fit_track(track: Track, first: FirstEstimate, settings: FitSettings) -> TrackFit | None:
     """Fit a trajectory to a track; None if no start leads to a minimum.
 
-    Each start is fitted to a thinned track; distant starts are tried if the first one leaves points off the trajectory.
-    Around the best minimum the charge pattern is fitted (`refine`).
+    The first estimate leads to a robust minimum, around which the charge pattern is fitted (`refine`). If that does not
+    explain the track's points, the track is followed from its vertex (`follow`), and distant starts are tried.
     """
     (fit,) = fit_species(track, first, [settings])
     return fit
@@ -54,74 +52,79 @@ def fit_track(track: Track, first: FirstEstimate, settings: FitSettings) -> Trac
 def fit_species(track: Track, first: FirstEstimate, species: Sequence[FitSettings]) -> list[TrackFit | None]:
     """`fit_track` for several species; None also where another one's robust minimum lies far below.
 
-    Distant starts are tried only while no species fits: they would look for a way to bend a wrong one to the track.
+    Ways to a better fit are tried only while no species fits: they would bend a wrong one to the track.
     """
-    weights = 1 / point_variances(track.scale, charge_share(track.charge))
-    found = _robust_minima(track.points, weights, first, species)
-    best = min((minimum.value for minimum in found if minimum is not None), default=math.inf)
+    weights = weights_of(track, species[0])
+    best: list[Refined | None] = [None] * len(species)
+    for way in (_from_nearby, _from_vertex, _from_afar):
+        found = way(track, weights, first, species)
+        best = [_better(known, new) for known, new in zip(best, found, strict=True)]
+        if any(fit is not None and fit.loss < GOOD_LOSS for fit in best):
+            break
     return [
-        None
-        if minimum is None or minimum.value > HOPELESS * best + FIRST_POINTS
-        else _refined(track, minimum, settings)
-        for minimum, settings in zip(found, species, strict=True)
+        None if fit is None else _result(fit, settings, len(track.points))
+        for fit, settings in zip(best, species, strict=True)
     ]
 
 
-def _robust_minima(
-    points: Array, weights: Array, first: FirstEstimate, species: Sequence[FitSettings]
+def _from_nearby(
+    track: Track, weights: Array, first: FirstEstimate, species: Sequence[FitSettings]
+) -> list[Refined | None]:
+    return _around_minima(_lowest_minima([first], track, weights, species), track, weights, species)
+
+
+def _from_vertex(
+    track: Track, weights: Array, first: FirstEstimate, species: Sequence[FitSettings]
+) -> list[Refined | None]:
+    return [follow(track, weights, first, settings) for settings in species]
+
+
+def _from_afar(
+    track: Track, weights: Array, first: FirstEstimate, species: Sequence[FitSettings]
+) -> list[Refined | None]:
+    lowest = _lowest_minima([first, *starts.distant(first)], track, weights, species)
+    settled_ones = [
+        None if minimum is None else settled(minimum, track.points, weights, settings)
+        for minimum, settings in zip(lowest, species, strict=True)
+    ]
+    return _around_minima(settled_ones, track, weights, species)
+
+
+def _lowest_minima(
+    first: list[FirstEstimate], track: Track, weights: Array, species: Sequence[FitSettings]
 ) -> list[Minimum | None]:
-    """The lowest robust minimum of each species that any start leads to."""
-    step = max(1, len(points) // FIRST_POINTS)
-    lowest: list[Minimum | None] = [None] * len(species)
-    for group in (starts.nearby(first), starts.distant(first)):
-        trials = list(group)
-        for number, settings in enumerate(species):
-            minima = [_robust_minimum(start, points[::step], weights[::step], settings) for start in trials]
-            known = [minimum for minimum in (lowest[number], *minima) if minimum and math.isfinite(minimum.value)]
-            lowest[number] = min(known, key=lambda minimum: minimum.value, default=None)
-        if any(minimum and minimum.value * step < GOOD_LOSS * len(points) for minimum in lowest):
-            break
+    """Each species' lowest robust minimum that the starts lead to."""
+    lowest: list[Minimum | None] = []
+    for settings in species:
+        minima = [robust_minimum(start, track.points, weights, settings) for start in first]
+        known = [minimum for minimum in minima if math.isfinite(minimum.value)]
+        lowest.append(min(known, key=lambda minimum: minimum.value, default=None))
     return lowest
 
 
-def _robust_minimum(start: FirstEstimate, points: Array, weights: Array, settings: FitSettings) -> Minimum:
-    frame, free = _parametrisation(settings)
-
-    def value(at: Array, gradient: Array, curvature: Array) -> tuple[Any, ...]:
-        found: tuple[Any, ...] = objective(
-            at, points, weights, frame, settings.beam_spot, settings.volume, settings.visible, *settings.tables,
-            gradient, curvature,
-        )  # fmt: skip
-        return found
-
-    bounds = Bounds(settings.lower, settings.upper, free)
-    return METHODS[settings.method](value, _encode(start, frame, settings), bounds, ITERATIONS)
-
-
-def _refined(track: Track, minimum: Minimum, settings: FitSettings) -> TrackFit | None:
-    frame, free = _parametrisation(settings)
-    refined = refine(track, minimum.parameters, frame, Bounds(settings.lower, settings.upper, free), settings)
-    return None if refined is None else _result(refined, frame, settings, len(track.points))
+def _around_minima(
+    lowest: list[Minimum | None], track: Track, weights: Array, species: Sequence[FitSettings]
+) -> list[Refined | None]:
+    """The fit around each species' robust minimum; none where another one's lies far below."""
+    least = min((minimum.value for minimum in lowest if minimum is not None), default=math.inf)
+    return [
+        None
+        if minimum is None or minimum.value > HOPELESS * least + POINTS
+        else refine(track, weights, at_rest(minimum.parameters), settings)
+        for minimum, settings in zip(lowest, species, strict=True)
+    ]
 
 
-def _parametrisation(settings: FitSettings) -> tuple[Array, NDArray[np.bool_]]:
-    """The frame of `sensitivity.start_of` and which parameters are free: x and y, or rho and phi if only one is."""
-    rho, phi, azimuthal = settings.free
-    polar_frame = rho != phi
-    return np.array([float(polar_frame)]), np.array([rho, phi, True, True, True, azimuthal])
+def _better(known: Refined | None, new: Refined | None) -> Refined | None:
+    if known is None or new is None:
+        return known or new
+    return new if new.loss < known.loss else known
 
 
-def _encode(first: FirstEstimate, frame: Array, settings: FitSettings) -> Array:
-    x, y, z = first.vertex
-    across = (x, y) if frame[0] == 0.0 else (math.hypot(x, y), math.atan2(y, x))
-    values = np.array([*across, z, math.log(first.brho), first.polar, first.azimuthal])
-    clipped: Array = np.clip(values, settings.lower, settings.upper)
-    return clipped
-
-
-def _result(refined: Refined, frame: Array, settings: FitSettings, n_points: int) -> TrackFit | None:
+def _result(refined: Refined, settings: FitSettings, n_points: int) -> TrackFit | None:
     """Vertex in x and y, covariance, and χ² per degree of freedom; None if the points do not determine them."""
-    values, covariance = refined.parameters.copy(), refined.covariance
+    frame, _ = parametrisation(settings)
+    values, covariance = refined.motion.parameters.copy(), refined.covariance
     if frame[0] != 0.0:
         rho, phi = values[:2]
         values[0], values[1] = rho * math.cos(phi), rho * math.sin(phi)
@@ -131,9 +134,8 @@ def _result(refined: Refined, frame: Array, settings: FitSettings, n_points: int
     values[5] = math.remainder(values[5], 2 * math.pi)
     if refined.degrees <= 0 or not np.isfinite(values).all():
         return None
-    stops = trajectory_and_changes(refined.parameters, frame, settings.volume, *settings.tables)[3]
-    redchisq = refined.chi2 / refined.degrees
-    return TrackFit(values, covariance, redchisq, bool(stops), n_points, refined.level, refined.deviance)
+    stops = trajectory_and_changes(refined.motion.parameters, frame, settings.volume, *settings.tables)[3]
+    return TrackFit(values, covariance, refined.redchisq, bool(stops), n_points, refined.level, refined.deviance)
 
 
 def kinetic_energy(fit: TrackFit, settings: FitSettings) -> tuple[float, float]:

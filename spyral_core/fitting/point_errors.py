@@ -27,9 +27,13 @@ def charge_share(charge: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(charge / max(float(np.median(charge)), 1e-9), LEAST_CHARGE_SHARE, MOST_CHARGE_SHARE)
 
 
-def point_variances(scale: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variances (n, 2) [mm²] across and along the beam of points, from linear sizes of pads and `charge_share` (n,)."""
-    variances: NDArray[np.float64] = (
-        np.column_stack([pad_sigma(scale) ** 2, np.full(len(scale), SIGMA_Z**2)]) / share[:, None]
-    )
+def point_variances(
+    scale: NDArray[np.float64], share: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Variances (n, 2) [mm²] across and along the beam of points, from linear sizes of pads and `charge_share` (n,).
+
+    `spread` (n,) [mm²]: variance of an electron's place across the drift, by diffusion.
+    """
+    across = pad_sigma(scale) ** 2 + spread
+    variances: NDArray[np.float64] = np.column_stack([across, np.full(len(scale), SIGMA_Z**2)]) / share[:, None]
     return variances

@@ -19,7 +19,7 @@ from spyral_core.simulate.electronics import PadElectronics, pad_electronics, re
 from spyral_core.simulate.generator import Plan, Start, beam_particle, plan, react, single_particle
 from spyral_core.simulate.ionisation import ionise
 from spyral_core.simulate.medium import medium
-from spyral_core.simulate.response import N_SAMPLES, Response, collect, response
+from spyral_core.simulate.response import N_SAMPLES, Response, collect, peak_delay, response
 from spyral_core.simulate.transport import AT_PLANE, STOPPED, Track, transport
 
 Nucleus = tuple[int, int]
@@ -50,9 +50,17 @@ class Experiment:
 
     @property
     def buckets_per_mm(self) -> float:
-        """Drift time per length [TB/mm]."""
-        detector = self.simulation.detector
-        return (detector.window_time_bucket - detector.micromegas_time_bucket) / detector.detector_length
+        """Drift time per length [TB/mm].
+
+        `window_time_bucket` is where pulses from the window have their maximum, so later by what diffusion along the
+        drift does to it, which grows with the drift length as the drift time does.
+        """
+        detector, settings = self.simulation.detector, self.simulation.electronics
+        buckets = detector.window_time_bucket - detector.micromegas_time_bucket
+        spread = diffusion(detector.longitudinal_diffusion_voltage, detector.electric_field)  # mm
+        variance = spread * buckets**2 / detector.detector_length
+        shaping = 1e-3 * settings.shaping_time * detector.get_frequency
+        return (buckets - peak_delay(variance, shaping)) / detector.detector_length
 
     @property
     def longest_delay(self) -> float:

@@ -47,6 +47,9 @@ def rates_at(energy: float, log_energy_min: float, log_energy_step: float, rates
 LOWEST, HIGHEST, N_ENERGIES = 1e-4, 300.0, 1500
 # The thin layer that a variance per mm is taken from, as a share of the range.
 LAYER = 1e-3
+# pycatima keeps what it computed for another density of the same gas, and would give it again, a millionth off: the
+# thickness [g/cm²] tells the pressure, so that the density [g/cm³] can be the same for all.
+REFERENCE_DENSITY = 1e-4
 
 
 @lru_cache(maxsize=32)
@@ -63,6 +66,7 @@ def medium(gas: GasTarget, Z: int, A: int) -> Medium:
     table = gas.stopping(Z, A)
     stopping, ranges = table.dedx(energies), table.range(energies)
     material = gas.material()  # energies in pycatima are per mass unit, the straggling included
+    material.density(REFERENCE_DENSITY)
     projectile = pycatima.Projectile(mass_number, Z)
     variances = np.empty((2, N_ENERGIES))
     for index, (energy, layer) in enumerate(zip(energies, LAYER * ranges, strict=True)):

@@ -17,6 +17,7 @@ from spyral_core.simulate.electronics import (
     spurious_pulses,
     wiring,
 )
+from spyral_core.simulate.response import PEAK_TIME, peak_delay, shape
 
 QUIET = {"white_noise": 0.0, "slow_noise": 0.0, "first_sample_spread": 0.0, "baseline_spread": 0.0}
 
@@ -100,6 +101,15 @@ def test_waves_are_sums_of_sines() -> None:
     amplitude, step, phase = source.random((5, 3)), source.random((5, 3)) * 0.3, source.random((5, 3)) * 6
     naive = (amplitude[..., None] * np.sin(step[..., None] * np.arange(512) + phase[..., None])).sum(axis=1)
     np.testing.assert_allclose(sines(amplitude, step, phase, 512), naive, atol=1e-5)
+
+
+def test_charge_spread_in_time_peaks_later() -> None:
+    times = np.linspace(0.0, 6.0, 60_001)
+    for sigma in (0.02, 0.05, 0.1):
+        offsets = np.linspace(-5, 5, 201)
+        weights = np.exp(-0.5 * offsets**2)
+        spread = sum(weight * shape(times - sigma * offset) for weight, offset in zip(weights, offsets, strict=True))
+        assert times[np.argmax(spread)] - PEAK_TIME == pytest.approx(peak_delay(sigma**2, 1.0), rel=0.04, abs=1e-4)
 
 
 def test_the_first_sample_is_an_outlier() -> None:

@@ -167,7 +167,7 @@ def test_pads_in_one_place_are_no_track(settings: FitSettings) -> None:
 
 def test_the_gradient_is_that_of_the_objective(lit_pads: ModuleType, settings: FitSettings) -> None:
     start, seen = track(lit_pads, 4.0, 100.0, 3)
-    weights = 1 / point_variances(seen.scale, charge_share(seen.charge))
+    weights = 1 / point_variances(seen.scale, charge_share(seen.charge), np.zeros(len(seen.scale)))
     parameters = np.array([1.0, -2.0, 499.0, math.log(float(brho_from_ke(4.05, 1, 2))), start[4] + 0.01, start[5]])
     rest = (seen.points, weights, np.zeros(1), SPOT, settings.volume, settings.visible, *settings.tables)
     gradient, curvature, unused = np.zeros(6), np.zeros((6, 6)), (np.zeros(6), np.zeros((6, 6)))

@@ -57,6 +57,6 @@ def test_an_evenly_lit_triangle_spreads_by_its_side_over_root_24() -> None:
 def test_a_pad_with_little_charge_is_known_less_well() -> None:
     share = charge_share(np.array([10.0, 10.0, 10.0, 5.0, 0.001, 1000.0]))
     np.testing.assert_allclose(share, [1.0, 1.0, 1.0, 0.5, 0.05, 1.5])
-    variances = point_variances(np.array([1.0, 0.5]), np.array([1.0, 0.5]))
-    np.testing.assert_allclose(variances[0], [9.8164706**2 / 24, 1.5**2])
+    variances = point_variances(np.array([1.0, 0.5]), np.array([1.0, 0.5]), np.array([4.0, 0.0]))
+    np.testing.assert_allclose(variances[0], [9.8164706**2 / 24 + 4.0, 1.5**2])
     np.testing.assert_allclose(variances[1], [9.8164706**2 / 4 / 24 / 0.5, 1.5**2 / 0.5])

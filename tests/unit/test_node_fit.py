@@ -13,7 +13,7 @@ from spyral_core.fitting.deflections import slabs_of
 from spyral_core.fitting.deviation import silent_length
 from spyral_core.fitting.minimise import Bounds
 from spyral_core.fitting.node_fit import design
-from spyral_core.fitting.refine import LARGEST_KICK, _gauss_newton
+from spyral_core.fitting.refine import LARGEST_KICK, _curvature, _gauss_newton
 from spyral_core.fitting.scattering import fluctuations
 from spyral_core.fitting.sensitivity import N_PARAMETERS, trajectory_and_changes
 from spyral_core.fitting.track_fit import cauchy
@@ -177,8 +177,10 @@ def test_the_fit_of_nodes_goes_back_to_their_trajectory(ke: float, polar: float)
     fixed = (*fixed[:6], 1e3, *fixed[7:])  # a wide beam: the vertex is where the nodes say
     found = _gauss_newton(off, fixed, Bounds(-wide, wide, np.ones(len(unknowns), np.bool_)))
     assert found is not None
-    values, covariance, *_ = found
-    sigma = np.sqrt(np.diag(covariance))
+    values, covariance = found.unknowns, found.covariance
+    whole = np.linalg.inv(_curvature(found.rows))
+    np.testing.assert_allclose(covariance, whole[:N_PARAMETERS, :N_PARAMETERS], rtol=1e-6, atol=1e-12)
+    sigma = np.sqrt(np.diag(whole))
     assert (np.abs(values - unknowns)[:N_PARAMETERS] < 0.3 * sigma[:N_PARAMETERS]).all()
     # a kick is not known better than before it was looked for, nor worse
     assert (sigma[N_PARAMETERS:] <= 1 + 1e-9).all()
@@ -194,7 +196,7 @@ def test_fixed_parameters_have_no_error_and_bounds_hold() -> None:
     start[2] = 498.0
     found = _gauss_newton(start, fixed, Bounds(-wide, upper, free))
     assert found is not None
-    values, covariance, *_ = found
+    values, covariance = found.unknowns, found.covariance
     assert values[2] <= 499.0
     assert values[5] == start[5]
     assert not covariance[5].any()

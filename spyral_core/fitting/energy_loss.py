@@ -25,18 +25,21 @@ def energy_loss(
 
     Points have path length s [mm], squared distance from the curve [σ²], charge and pad size (n,) each; `parameters`
     are the curve's (6,), `vertex` is the s of the vertex. The first arc goes from the first point to where the track
-    leaves the small pads or has made half a turn; if it is shorter than SMALLEST_ARC there, to the half turn alone.
+    leaves the small pads or has made half a turn; if it is shorter than SMALLEST_ARC there, to the half turn alone. Where
+    no two points lie on the first half turn, it is the whole track; nan where no two points lie on the curve at all.
 
     With range ∝ energy^(1/2α) the energy loss goes with (range left)^(2α − 1), by which each charge is taken back to
     the vertex. So tracks of one particle and energy have one dE/dx, whatever their angle.
     """
     order = np.argsort(s, kind="mergesort")
     at_vertex = turned(vertex, parameters[3])[0]
-    n = 0
+    n, whole = 0, False
     places, charges, scales = np.empty(len(s)), np.empty(len(s)), np.empty(len(s))
     for i in order:
-        if parameters[2] * (turned(s[i], parameters[3])[0] - at_vertex) > np.pi:
-            break
+        if not whole and parameters[2] * (turned(s[i], parameters[3])[0] - at_vertex) > np.pi:
+            if n > 1:
+                break
+            whole = True
         if squares[i] < OUTLIER**2:
             places[n], charges[n], scales[n] = s[i], charge[i], scale[i]
             n += 1

@@ -72,9 +72,7 @@ def estimate_track(points: Floats, charge: Floats, scale: Floats, direction: int
     values = found.tolist()
     if not all(map(math.isfinite, values)):
         if all(map(math.isfinite, values[:9])):
-            raise RejectedEventError(
-                "no two points lie on the first half turn of the track: its energy loss is unknown"
-            )
+            raise RejectedEventError("no two points lie on the track: its energy loss is unknown")
         raise RejectedEventError("no circle goes through the points: they are in one place, or in a line with the beam")
     estimate = Estimate._make([*values, 0 if values[_POLAR] <= 0.5 * math.pi else 1])
     length = settings.volume.last_z

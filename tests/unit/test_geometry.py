@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from spyral_core.errors import RejectedEventError
-from spyral_core.fitting.energy_loss import charge_density, small_pads_end
+from spyral_core.fitting.energy_loss import charge_density, energy_loss, small_pads_end
 from spyral_core.fitting.geometry import Settings, estimate_track, find_vertex
 from spyral_core.fitting.ordering import coil_order, cut_orders, path_orders, unwrapped_azimuth
 from spyral_core.fitting.spiral import ALPHA, beside_node, fill_slopes, nodes_for, trace_curve, turned
@@ -409,3 +409,15 @@ def test_any_heap_of_points_is_estimated_or_rejected(seed):
         return
     assert np.isfinite(found).all()
     assert 0 < found.polar < np.pi and found.brho > 0 and found.dEdx >= 0
+
+
+def test_a_track_whose_first_half_turn_is_missing_has_the_energy_loss_of_the_rest() -> None:
+    """A track of constant loss, seen from its second turn on."""
+    parameters = np.array([0.0, 0.0, 0.02, 1e-9, 0.0, 0.0])  # a circle of 50 mm
+    s = np.arange(400.0, 700.0)
+    charge, scale, squares = np.full(300, 7.0), np.ones(300), np.zeros(300)
+    density, total, length = energy_loss(s, squares, charge, scale, parameters, 0.0)
+    assert np.isfinite([density, total, length]).all()
+    assert total == pytest.approx(7.0 * 300)
+    assert density == pytest.approx(7.0, rel=0.05)
+    assert np.isnan(energy_loss(s, squares + 1e6, charge, scale, parameters, 0.0)).all()

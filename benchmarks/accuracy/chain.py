@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from accuracy.dead_pads import dead_pads, remove_pads
 from accuracy.samples import Sample
@@ -22,6 +23,7 @@ from spyral_core.config import Configuration, canonical
 from spyral_core.job import run_job
 from spyral_core.report.truth import CLOSE_ENERGY, CLOSE_POLAR, clean, match
 
+threadpool_limits(1)  # small matrices: further threads of BLAS only wait, and take the processor while they do
 CHAIN = ("simulate", "survey", "pointcloud", "cluster", "estimate", "solve", "hypotheses", "species")
 ERRORS = ("sigma_ke", "sigma_polar", "sigma_vz")
 KEY = ["event", "cluster_index"]

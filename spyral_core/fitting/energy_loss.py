@@ -25,8 +25,8 @@ def energy_loss(
 
     Points have path length s [mm], squared distance from the curve [σ²], charge and pad size (n,) each; `parameters`
     are the curve's (6,), `vertex` is the s of the vertex. The first arc goes from the first point to where the track
-    leaves the small pads or has made half a turn; if it is shorter than SMALLEST_ARC there, to the half turn alone. Where
-    no two points lie on the first half turn, it is the whole track; nan where no two points lie on the curve at all.
+    leaves the small pads or has made half a turn; if it is shorter than SMALLEST_ARC there, to the half turn alone. It
+    is the whole track where no two points lie on the first half turn; nan where no two points lie on the curve at all.
 
     With range ∝ energy^(1/2α) the energy loss goes with (range left)^(2α − 1), by which each charge is taken back to
     the vertex. So tracks of one particle and energy have one dE/dx, whatever their angle.

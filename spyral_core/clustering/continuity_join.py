@@ -15,7 +15,7 @@ from spyral_core.fitting.circle import fit_circle
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_END_POINTS = 5  # points whose mean is the end of a cluster
+_END_POINTS = 5  # points whose median is the end of a cluster
 
 
 @kernel
@@ -65,8 +65,8 @@ def _gaps(
         if len(members) == 0:
             continue
         low, high = members[:_END_POINTS], members[-_END_POINTS:]
-        ends[label, 0], ends[label, 1] = np.mean(radii[low]), np.mean(points[low, 2])
-        ends[label, 2], ends[label, 3] = np.mean(radii[high]), np.mean(points[high, 2])
+        ends[label, 0], ends[label, 1] = np.median(radii[low]), np.median(points[low, 2])
+        ends[label, 2], ends[label, 3] = np.median(radii[high]), np.median(points[high, 2])
     gaps = np.full((n_labels, n_labels), np.inf)
     for lower in range(n_labels):
         for upper in range(n_labels):

@@ -16,6 +16,9 @@ FORWARD, BACKWARD, UNKNOWN = 0, 1, -1
 _HALF_TURNS = 80  # the most that are looked for
 _MOST_POINTS = 400  # of a cluster in the periodogram, spread evenly
 _AS_HIGH = 0.8  # a peak of the periodogram as high as this share of the highest may be the true one
+_COHERENT = 0.2  # of less of them the turn of a whole track says nothing
+_SECTIONS, _FEWEST_IN_SECTION = 6, 20
+_LEAST_TURN = 0.2 * math.pi  # of a section that counts
 _REFINEMENTS = 2  # the second takes in the points that the first brought into reach
 _SIGNIFICANT = 3.0  # standard deviations by which a track must bend
 _LEAST_SCATTER = 0.1  # mm: no pad plane measures better, whatever the points say
@@ -26,7 +29,8 @@ def direction(points: Floats, threshold: float) -> int:
     """0 forward, 1 backward, −1 unknown, for a cluster's points (n, 3) [mm], sorted by z.
 
     With the magnetic field along −z, dp/dt = q v × B turns a positive particle so that its azimuth φ about the
-    circle's centre grows with time. It moves forward if φ grows with z, backward if φ falls. The sense is unknown if no
+    circle's centre grows with time. It moves forward if φ grows with z, backward if φ falls. Many windings that get
+    narrower are judged in sections. The sense is unknown if no
     more than `threshold` of the steps along z turn that way, if the track is straight within its scatter, or if all
     points have one z.
     """
@@ -39,9 +43,41 @@ def direction(points: Floats, threshold: float) -> int:
     height = (points[:, 2] - points[0, 2]) / (points[-1, 2] - points[0, 2])
     azimuth = np.arctan2(y - centre_y, x - centre_x)
     turn = total_turn(azimuth, height)
+    if _coherence(azimuth, height, turn) < _COHERENT and len(points) >= _SECTIONS * _FEWEST_IN_SECTION:
+        balance = _balance_of_sections(azimuth, points[:, 2])
+        return UNKNOWN if abs(balance) <= 0.5 * threshold else FORWARD if balance > 0.0 else BACKWARD
     if not _bends(x, y, centre_x, centre_y, radius, turn) or _agreeing(azimuth, height, turn) <= threshold:
         return UNKNOWN
     return FORWARD if turn > 0.0 else BACKWARD
+
+
+@kernel
+def _coherence(azimuth: Floats, height: Floats, turn: float) -> float:
+    """|mean exp i(φ − kh)|²: 1 for azimuths that turn evenly, about 1/n for any."""
+    residual = azimuth - turn * height
+    return float(np.mean(np.cos(residual)) ** 2 + np.mean(np.sin(residual)) ** 2)
+
+
+@kernel
+def _balance_of_sections(azimuth: Floats, z: Floats) -> float:
+    """From −1 (all turn backward) to 1, weighed by how evenly each section along z turns; 0 if hardly one does.
+
+    A slowing particle turns the faster along z the further it comes, so that no one turn describes many windings; in a
+    section of them one does.
+    """
+    total, sense = 0.0, 0.0
+    edges = np.linspace(z[0], z[-1], _SECTIONS + 1)
+    for section in range(_SECTIONS):
+        first, last = np.searchsorted(z, edges[section]), np.searchsorted(z, edges[section + 1])
+        if last - first < _FEWEST_IN_SECTION:
+            continue
+        own = (z[first:last] - edges[section]) / (edges[section + 1] - edges[section])
+        turn = total_turn(azimuth[first:last], own)
+        if abs(turn) > _LEAST_TURN:
+            weight = _coherence(azimuth[first:last], own, turn)
+            total += weight
+            sense += math.copysign(weight, turn)
+    return sense / total if total > 1.0 else 0.0
 
 
 @kernel

@@ -20,6 +20,32 @@ def label_limit(labels: Integers) -> int:
 
 
 @kernel
+def in_sight(labels: Integers) -> Integers:
+    """The labels ≥ 0 that points have, in the order of their first points."""
+    seen = np.zeros(label_limit(labels), np.bool_)
+    names = np.empty(len(seen), np.int64)
+    n_seen = 0
+    for label in labels:
+        if label >= 0 and not seen[label]:
+            seen[label], names[n_seen] = True, label
+            n_seen += 1
+    return names[:n_seen]
+
+
+@kernel
+def drop_small(labels: Integers, min_size: int) -> Integers:
+    """Labels (n,) in which those of fewer than `min_size` points are −1."""
+    sizes = np.zeros(label_limit(labels) + 1, np.int64)
+    for label in labels:
+        sizes[label] += label >= 0
+    kept = labels.copy()
+    for point in range(len(labels)):
+        if labels[point] >= 0 and sizes[labels[point]] < min_size:
+            kept[point] = -1
+    return kept
+
+
+@kernel
 def merge_linked(labels: Integers, linked: NDArray[np.bool_]) -> Integers:
     """Labels (n,) after merging all clusters that are connected by `linked` (m, m), symmetric or not.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core.clustering.direction import direction
-from spyral_core.clustering.grouping import label_limit
+from spyral_core.clustering.grouping import in_sight, label_limit
 from spyral_core.clustering.neighbours import neighbourhoods
 from spyral_core.compiled import kernel, part
 
@@ -56,28 +56,38 @@ def inliers(points: Floats, n_neighbours: int) -> NDArray[np.bool_]:
 
 
 @kernel
-def clean_clusters(
-    points: Floats, labels: Integers, z_scale: float, neighbour_share: float, direction_threshold: float
-) -> tuple[Integers, Integers, Integers, Integers]:
-    """Clusters of points (n, 3) [mm], sorted by z, without their outliers.
+def drop_outliers(points: Floats, labels: Integers, z_scale: float, neighbour_share: float) -> Integers:
+    """Labels (n,) of points (n, 3) [mm], sorted by z, in which outliers of clusters have none (−1).
 
     `neighbour_share` of a cluster's points, at least 5 and at most 200, are neighbours; distances along z count
     `z_scale`.
-
-    Returns of each cluster, in the order of the labels, its label, number of points and direction; and the indices of
-    the points of all, one cluster after the other.
     """
     scaled = points * np.array([1.0, 1.0, z_scale])
-    n_labels = label_limit(labels)
-    names, sizes, senses = np.empty(n_labels, np.int64), np.empty(n_labels, np.int64), np.empty(n_labels, np.int64)
-    chosen = np.empty(len(points), np.int64)
-    n_clusters, n_chosen = 0, 0
-    for label in range(n_labels):
+    labels = labels.copy()
+    for label in range(label_limit(labels)):
         members = np.flatnonzero(labels == label)
         if len(members) == 0:
             continue
         n_neighbours = min(max(int(neighbour_share * len(members)), _FEWEST_NEIGHBOURS), _MOST_NEIGHBOURS)
-        members = members[inliers(scaled[members], n_neighbours)]
+        labels[members[~inliers(scaled[members], n_neighbours)]] = -1
+    return labels
+
+
+@kernel
+def list_clusters(
+    points: Floats, labels: Integers, direction_threshold: float
+) -> tuple[Integers, Integers, Integers, Integers]:
+    """Clusters of points (n, 3) [mm], sorted by z, with labels (n,), in the order of their first points.
+
+    Returns of each its label, number of points and direction; and the indices of the points of all, one cluster after
+    the other.
+    """
+    n_labels = label_limit(labels)
+    names, sizes, senses = np.empty(n_labels, np.int64), np.empty(n_labels, np.int64), np.empty(n_labels, np.int64)
+    chosen = np.empty(len(points), np.int64)
+    n_clusters, n_chosen = 0, 0
+    for label in in_sight(labels):
+        members = np.flatnonzero(labels == label)
         names[n_clusters], sizes[n_clusters] = label, len(members)
         senses[n_clusters] = direction(points[members], direction_threshold)
         chosen[n_chosen : n_chosen + len(members)] = members

@@ -19,6 +19,7 @@ _FEWEST = 5  # points of a piece with a direction
 _CHARGE_RATIO = 4.0  # charges of neighbouring pieces of one track differ by less: dE/dx changes slowly
 _BEAM_PADS = 20.0  # mm: radius of the pads that the point clouds leave out
 _CLEAR_BEND = 3.0  # mm of sagitta that the pads' scatter does not make
+_LARGEST_MISS = 0.6  # rad by which a turn may miss its continuation
 _OVERLAP = 0.3  # share of the shorter piece that may lie beside the other one
 
 
@@ -28,45 +29,51 @@ def smooth_join(points: Floats, charge: Floats, labels: Integers, max_gap: float
 
     Two clusters are joined if they come nearer than `max_gap` mm, not over the beam pads, and their facing ends lie,
     one after the other, on one helix: a circle across the beam and z linear in the path along it, both to `tolerance`
-    mm (root mean square). The pair that fits best is joined first, and this is repeated until none is left: the order
-    of clusters does not matter.
+    mm (root mean square); or if the one, below the other, leads to it. The nearest of such pairs is joined first, so
+    that no piece in between is passed over, and this is repeated until none is left: the order of clusters does not
+    matter.
     """
     labels = labels.copy()
     n_labels = label_limit(labels)
-    misfits = np.full((n_labels, n_labels), np.inf)
+    gaps = np.full((n_labels, n_labels), np.inf)  # of pairs that fit
     for one in range(n_labels):
         for other in range(one):
-            misfits[one, other] = misfit(points, charge, labels, one, other, max_gap)
+            gaps[one, other] = fitting_gap(points, charge, labels, one, other, max_gap, tolerance)
     while n_labels > 1:
-        best = np.argmin(misfits)
+        best = np.argmin(gaps)
         one, other = best // n_labels, best % n_labels
-        if not misfits[one, other] < tolerance:
+        if not gaps[one, other] < np.inf:
             break
         labels[labels == one] = other
-        misfits[one, :] = np.inf
-        misfits[:, one] = np.inf
+        gaps[one, :] = np.inf
+        gaps[:, one] = np.inf
         for third in range(n_labels):
             if third not in (other, one) and (labels == third).any():
                 high, low = max(other, third), min(other, third)
-                misfits[high, low] = misfit(points, charge, labels, high, low, max_gap)
+                gaps[high, low] = fitting_gap(points, charge, labels, high, low, max_gap, tolerance)
     return labels
 
 
 @kernel
-def misfit(points: Floats, charge: Floats, labels: Integers, one: int, other: int, max_gap: float) -> float:
-    """How far [mm] the facing ends of two clusters deviate from one helix; inf if they cannot be one track."""
+def fitting_gap(
+    points: Floats, charge: Floats, labels: Integers, one: int, other: int, max_gap: float, tolerance: float
+) -> float:
+    """The distance [mm] of two clusters whose facing ends are on one helix; inf if they cannot be one track."""
     first, second = np.flatnonzero(labels == one), np.flatnonzero(labels == other)
     if len(first) < _FEWEST or len(second) < _FEWEST:
         return math.inf
-    at, opposite, gap = _nearest_pair(points, first, second)
-    if gap > max_gap or _crosses_beam(points[at], points[opposite]):
+    at, opposite, distance = _nearest_pair(points, first, second)
+    gap = float(distance)
+    if gap > max_gap or crosses_beam(points[at], points[opposite]):
         return math.inf
+    if leads_to(points, charge, first, second, tolerance) or leads_to(points, charge, second, first, tolerance):
+        return gap
     first, second = _facing(points, first, at), _facing(points, second, opposite)
     ratio = np.median(charge[first]) / max(np.median(charge[second]), 1e-9)
     if not 1 / _CHARGE_RATIO < ratio < _CHARGE_RATIO:
         return math.inf
-    deviation: float = _helix_misfit(points, first, second)
-    return deviation
+    fits: bool = _helix_misfit(points, charge, first, second) < tolerance
+    return gap if fits else math.inf
 
 
 @kernel
@@ -84,7 +91,7 @@ def _nearest_pair(points: Floats, first: Integers, second: Integers) -> tuple[in
 
 
 @kernel
-def _crosses_beam(one: Floats, other: Floats) -> bool:
+def crosses_beam(one: Floats, other: Floats) -> bool:
     """Whether the way between two points leads over the beam pads: there two particles of one vertex part."""
     way_x, way_y = other[0] - one[0], other[1] - one[1]
     share = -(one[0] * way_x + one[1] * way_y) / max(way_x**2 + way_y**2, 1e-12)
@@ -104,9 +111,50 @@ def _facing(points: Floats, members: Integers, at: int) -> Integers:
     return members[np.argsort(squares, kind="mergesort")[:_END_POINTS]]
 
 
+@kernel
+def leads_to(points: Floats, charge: Floats, lower: Integers, upper: Integers, tolerance: float) -> bool:
+    """Whether a cluster's upper end and the lower end of another above it are parts of one turn of a helix.
+
+    They may be far apart, with other windings between them. They are so if they are on one circle to `tolerance` mm
+    (root mean square), and their azimuths about its centre grow with z at the mean of the rates of both ends; the way
+    between the ends is less than half a turn.
+    """
+    last, first = points[lower[-1]], points[upper[0]]
+    if not last[2] < first[2] or crosses_beam(last, first):
+        return False
+    lower, upper = lower[-_END_POINTS:], upper[:_END_POINTS]
+    ratio = np.median(charge[lower]) / max(np.median(charge[upper]), 1e-9)
+    if not 1 / _CHARGE_RATIO < ratio < _CHARGE_RATIO:
+        return False
+    both = np.concatenate((lower, upper))
+    x, y, z = points[both, 0], points[both, 1], points[both, 2]
+    center_x, center_y, radius = fit_circle(x, y)
+    if not radius > 0.0 or np.mean((np.hypot(x - center_x, y - center_y) - radius) ** 2) > tolerance**2:
+        return False
+    azimuth = np.arctan2(y - center_y, x - center_x)
+    n_lower = len(lower)
+    below, above = _mean_and_rate(azimuth[:n_lower], z[:n_lower]), _mean_and_rate(azimuth[n_lower:], z[n_lower:])
+    rate = 0.5 * (below[2] + above[2])
+    between = rate * (first[2] - last[2])
+    miss = above[0] - below[0] - rate * (above[1] - below[1])
+    miss -= 2 * math.pi * round(miss / (2 * math.pi))
+    return bool(below[2] * above[2] > 0.0 and abs(between) < math.pi and abs(miss) < _LARGEST_MISS)
+
+
+@kernel
+def _mean_and_rate(azimuth: Floats, z: Floats) -> tuple[float, float, float]:
+    """Mean azimuth [rad] and z [mm] of points (n,) within half a turn, and their azimuth's growth with z [rad/mm]."""
+    middle = math.atan2(np.mean(np.sin(azimuth)), np.mean(np.cos(azimuth)))
+    turn = azimuth - middle
+    turn -= 2 * math.pi * np.rint(turn / (2 * math.pi))
+    mean = np.mean(z)
+    rate = np.sum((z - mean) * turn) / max(np.sum((z - mean) ** 2), 1e-9)
+    return float(middle + np.mean(turn)), float(mean), float(rate)
+
+
 @part
-def _helix_misfit(points: Floats, first: Integers, second: Integers) -> float:
-    """The larger of the root mean square deviations [mm] from a circle, and from z linear in the path along it.
+def _helix_misfit(points: Floats, charge: Floats, first: Integers, second: Integers) -> float:
+    """The larger of the root mean square deviations [mm] from a circle, and from a line on the cylinder above it.
 
     inf if the pieces lie beside, not behind each other, curve to different sides, or turn by more than a half.
     """
@@ -126,14 +174,23 @@ def _helix_misfit(points: Floats, first: Integers, second: Integers) -> float:
     if np.ptp(path) > math.pi * radius:
         return math.inf
     n_first = len(first)
-    steep = np.ptp(z) > 3 * np.ptp(path)  # nearly along the beam: order and straightness show in z
-    along, height = (z, path) if steep else (path, z)
+    # order shows along the line through (path, z), straightness beside it
+    u, v = path - np.mean(path), z - np.mean(z)
+    angle = line_angle(u, v)
+    along, beside = u * math.cos(angle) + v * math.sin(angle), v * math.cos(angle) - u * math.sin(angle)
     if _overlap(along[:n_first], along[n_first:]) > _OVERLAP:
         return math.inf
-    centered = along - np.mean(along)
-    slope = np.sum(centered * height) / max(np.sum(centered**2), 1e-12)
-    left = height - np.mean(height) - slope * centered
-    return max(math.sqrt(np.mean(across**2)), math.sqrt(np.mean(left**2)))
+    weight = np.minimum(charge[both], 2.0 * np.median(charge[both]))
+    return math.sqrt(max(np.sum(weight * across**2), np.sum(weight * beside**2)) / np.sum(weight))
+
+
+@kernel
+def line_angle(path: Floats, z: Floats) -> float:
+    """The angle [rad] of the line through the origin that is nearest to points (n,), in squared distance."""
+    pp, pz, zz = 0.0, 0.0, 0.0
+    for k in range(len(path)):
+        pp, pz, zz = pp + path[k] * path[k], pz + path[k] * z[k], zz + z[k] * z[k]
+    return 0.5 * math.atan2(2.0 * pz, pp - zz)
 
 
 @kernel

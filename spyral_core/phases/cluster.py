@@ -13,16 +13,20 @@ from numpy.typing import NDArray
 
 from spyral_core import store, tables
 from spyral_core.clustering.continuity_join import continuity_join
+from spyral_core.clustering.grouping import drop_small
 from spyral_core.clustering.hdbscan import hdbscan
-from spyral_core.clustering.outliers import clean_clusters
+from spyral_core.clustering.outliers import drop_outliers, list_clusters
 from spyral_core.clustering.overlap_join import overlap_join
+from spyral_core.clustering.pick_up import pick_up
 from spyral_core.clustering.smooth_join import smooth_join
+from spyral_core.clustering.tails import cut_tails
 from spyral_core.errors import DataError, RejectedEventError
 from spyral_core.runner import Files, Product
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_LOOSE = 1.5  # times its root mean square may a point of a track be off
 _READ_EVENTS = 32  # events whose points are read at once
 _USED = ("x", "y", "z", "integral", "scale", "pad")
 _KEPT = [column.name for column in tables.CLUSTER_EVENTS.columns if column.name not in ("first_cluster", "n_clusters")]
@@ -90,9 +94,7 @@ def process(cloud: Cloud, parameters: SimpleNamespace) -> Product:
         raise RejectedEventError("the point cloud holds positions that are not numbers")
     charge = columns["integral"][order] / columns["scale"][order]
     labels = find_clusters(points, charge, parameters)
-    names, sizes, directions, chosen = clean_clusters(
-        points, labels, parameters.z_scale, parameters.outlier_scale_factor, parameters.direction_threshold
-    )
+    names, sizes, directions, chosen = list_clusters(points, labels, parameters.direction_threshold)
     rows = order[chosen]
     return Product(
         {
@@ -141,6 +143,8 @@ def find_clusters(points: Floats, charge: Floats, parameters: SimpleNamespace) -
         hdbscan_.min_points,
         hdbscan_.cluster_selection_epsilon,
     )
+    labels = cut_tails(points, labels)
+    labels = drop_outliers(points, labels, parameters.z_scale, parameters.outlier_scale_factor)
     if (smooth := parameters.smooth_join) is not None:
         labels = smooth_join(points, charge, labels, smooth.max_gap, smooth.tolerance)
     if (overlap := parameters.overlap_join) is not None:
@@ -153,4 +157,7 @@ def find_clusters(points: Floats, charge: Floats, parameters: SimpleNamespace) -
             continuity.join_z_fraction,
             parameters.direction_threshold,
         )
+    labels = drop_small(labels, hdbscan_.min_size_lower_cutoff)
+    if smooth is not None:
+        labels = pick_up(points, labels, smooth.max_gap, _LOOSE * smooth.tolerance)
     return labels

@@ -57,6 +57,26 @@ def test_slowing_deuterons_read_out_in_buckets(polar: float, seed: int) -> None:
     assert direction(sorted_by_z(points), 0.5) == (FORWARD if polar < 90 else BACKWARD)
 
 
+@pytest.mark.parametrize("polar", [84.0, 97.0])
+def test_many_windings_that_get_narrower_have_the_sense_of_their_sections(polar: float) -> None:
+    """No single turn per mm describes them: a proton of 7 MeV in dense gas, from the second winding on."""
+    dense_gas = GasTarget(elements=((1, 2, 2),), pressure=600.0)
+    start = np.array([0.0, 0.0, 500.0, 6.0, math.radians(polar), 0.3])
+    path, states, _ = trajectory(motion_of(dense_gas, 1, 1, 3.0, 45000.0), start)
+    points = dense(path, states, 4.0)[200:]
+    random = np.random.default_rng(1)
+    points[:, :2] += random.normal(0, 2.5, (len(points), 2))
+    points[:, 2] += random.normal(0, 0.5, len(points))
+    assert direction(sorted_by_z(points), 0.5) == (FORWARD if polar < 90 else BACKWARD)
+
+
+def test_scattered_points_have_no_sense() -> None:
+    """Neither one turn nor the turns of sections: δ-electrons about a residue."""
+    for seed in range(20):
+        points = np.random.default_rng(seed).normal(scale=[30.0, 30.0, 150.0], size=(240, 3))
+        assert direction(sorted_by_z(points), 0.5) == UNKNOWN
+
+
 def test_a_straight_track_has_no_sense() -> None:
     random = np.random.default_rng(1)
     unknown = 0

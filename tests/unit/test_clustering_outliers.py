@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from spyral_core.clustering.direction import direction
-from spyral_core.clustering.outliers import clean_clusters, inliers, local_outlier_factors
+from spyral_core.clustering.outliers import drop_outliers, inliers, list_clusters, local_outlier_factors
 
 
 def cloud(seed: int, size: int) -> np.ndarray:
@@ -70,10 +70,10 @@ def test_clusters_lose_their_outliers_and_keep_their_labels() -> None:
     above = cloud(4, 90) + np.array([0.0, 0.0, 500.0])
     points = np.concatenate([cloud(3, 120), above, [[0, 0, 900.0]]])
     labels = np.repeat([3, 0, -1], [120, 90, 1])
-    names, sizes, senses, chosen = clean_clusters(points, labels, 0.5, 0.05, 0.5)
-    assert names.tolist() == [0, 3]
+    names, sizes, senses, chosen = list_clusters(points, drop_outliers(points, labels, 0.5, 0.05), 0.5)
+    assert names.tolist() == [3, 0]  # in the order of their first points
     scaled = points * [1.0, 1.0, 0.5]
-    for label, k, mine in ((0, 5, chosen[: sizes[0]]), (3, 6, chosen[sizes[0] :])):
+    for label, k, mine in ((3, 6, chosen[: sizes[0]]), (0, 5, chosen[sizes[0] :])):
         members = np.flatnonzero(labels == label)
         assert mine.tolist() == members[naive_factors(scaled[members], k) <= 1.5].tolist()
     assert sizes.sum() == len(chosen)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from spyral_core.clustering.smooth_join import _helix_misfit, _nearest_pair, smooth_join
+from spyral_core.clustering.smooth_join import _helix_misfit, _nearest_pair, leads_to, smooth_join
 
 
 def helix(radius: float, start: float, turn: float, polar: float, n: int, seed: int = 0) -> np.ndarray:
@@ -87,9 +87,25 @@ def test_the_nearest_pair_is_the_nearest_of_all() -> None:
 
 def test_the_misfit_is_the_scatter_about_the_helix() -> None:
     track = helix(300.0, 0.3, 0.9, 1.0, 400, seed=6)
-    misfit = _helix_misfit(track, np.arange(200), np.arange(200, 400))
-    # 1.5 mm across; along the beam 1.5 mm, and 1.5 mm of path times the slope
-    assert misfit == pytest.approx(1.5 * math.hypot(1, 1 / math.tan(1.0)), rel=0.1)
+    misfit = _helix_misfit(track, np.ones(400), np.arange(200), np.arange(200, 400))
+    assert misfit == pytest.approx(1.5, rel=0.1)
+
+
+def test_a_pad_with_little_charge_may_be_off_the_track() -> None:
+    track = helix(300.0, 0.3, 0.9, 1.0, 80, seed=6)
+    charge = np.ones(80)
+    track[::8, 2] += 15.0
+    plain = _helix_misfit(track, charge, np.arange(40), np.arange(40, 80))
+    charge[::8] = 0.02
+    assert _helix_misfit(track, charge, np.arange(40), np.arange(40, 80)) < 0.6 * plain
+
+
+def test_the_nearest_piece_is_joined_first_so_that_none_is_passed_over() -> None:
+    track = helix(600.0, 0.3, 0.3, 1.0, 120, seed=8)
+    pieces = [track[:36], track[42:56], track[62:]]
+    for scatter in (0.1, 3.0):  # however well the one in between fits
+        middle = pieces[1] + np.random.default_rng(5).normal(scale=scatter, size=pieces[1].shape)
+        assert len(set(joined([pieces[0], middle, pieces[2]], [1.0, 1, 1]))) == 1
 
 
 def test_pieces_on_both_sides_of_the_beam_pads_stay_apart() -> None:
@@ -98,3 +114,23 @@ def test_pieces_on_both_sides_of_the_beam_pads_stay_apart() -> None:
     nearest = int(rho.argmin())
     assert rho[nearest] < 15
     assert len(set(joined([track[: nearest - 6], track[nearest + 6 :]], [1.0, 1.0]))) == 2
+
+
+@pytest.mark.parametrize("polar", [1.2, 1.45])
+@pytest.mark.parametrize("missing", [0.1, 0.3])
+def test_a_turn_leads_to_its_continuation_and_to_nothing_else(polar: float, missing: float) -> None:
+    """Half a turn, a gap of some tenths of a turn (outside the pad plane), half a turn; and the same out of phase."""
+    azimuth = np.concatenate([np.linspace(0.0, 3.0, 60), 3.0 + 2 * np.pi * missing + np.linspace(0.0, 3.0, 60)])
+    points = np.column_stack(
+        [-80 + 120 * np.cos(azimuth), 60 + 120 * np.sin(azimuth), 400 + 120 * azimuth / np.tan(polar)]
+    )
+    points += np.random.default_rng(3).normal(scale=1.5, size=points.shape) * [1.0, 1.0, 0.2]
+    lower, upper = np.arange(60), np.arange(60, 120)
+    assert leads_to(points, np.ones(120), lower, upper, 4.0)
+    turned = points.copy()
+    way = points[60:, :2] - [-80.0, 60.0]
+    turned[60:, :2] = [-80.0, 60.0] + way @ np.array([[np.cos(1.2), np.sin(1.2)], [-np.sin(1.2), np.cos(1.2)]])
+    assert not leads_to(turned, np.ones(120), lower, upper, 4.0)
+    against = points.copy()
+    against[60:, 2] = points[60, 2] + (points[119, 2] - points[60:, 2])
+    assert not leads_to(against, np.ones(120), lower, upper, 4.0)

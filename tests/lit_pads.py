@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from spyral_core.detector.pads import builtin, pads_at
 from spyral_core.fitting.scattering import Fluctuations, deflection
-from spyral_core.fitting.settings import Plane, Track
+from spyral_core.fitting.settings import FitSettings, Plane, Track
 from spyral_core.phases.solve import plane_of
 from spyral_core.physics.motion import SHORTEST_RANGE, Motion, advance, ke_and_loss, start_state
+from spyral_core.physics.nuclei import brho_from_ke
 
 Array = NDArray[np.float64]
 LENGTH = 1000.0  # mm
+BEAM_SPOT = 5.0  # mm
+QUIET = Fluctuations(0.0, 0.0)
 W_VALUE = 40e-6  # MeV an electron
 GRAZED = 5.0  # electrons: a pad with fewer is not seen
 TIME_ERROR = 0.3  # mm
@@ -23,6 +26,29 @@ TIME_ERROR = 0.3  # mm
 def plane() -> Plane:
     """The AT-TPC's pads."""
     return plane_of(builtin())
+
+
+def fit_settings(
+    motion: Motion, species: tuple[int, int], diffusion: float, fluctuations: Fluctuations = QUIET
+) -> FitSettings:
+    """How a species (Z, A) is fitted on these pads: 0.1 to 70 MeV, any direction, a beam spot of BEAM_SPOT."""
+    low, high = (math.log(float(brho_from_ke(ke, *species))) for ke in (0.1, 70.0))
+    return FitSettings(
+        Z=species[0],
+        A=species[1],
+        motion=motion,
+        fluctuations=fluctuations,
+        plane=plane(),
+        diffusion=diffusion,
+        beam_spot=BEAM_SPOT,
+        length=LENGTH,
+        volume=np.array([320.0, -50.0, 1050.0]),
+        visible=np.array([25.0, 270.0, 0.0, LENGTH]),
+        lower=np.array([-100, -100, -50, low, math.radians(2), -4 * math.pi]),
+        upper=np.array([100, 100, 1050, high, math.radians(178), 4 * math.pi]),
+        free=(True, True, True),
+        method="leastsq",
+    )
 
 
 def particle(

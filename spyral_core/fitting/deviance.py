@@ -16,7 +16,6 @@ from spyral_core.fitting.settings import FitSettings
 from spyral_core.fitting.track_fit import LOSS_SCALE
 
 Z_RATIO = 2.0  # weight of distances along the beam over that across it, to find a point's place
-INDEPENDENT = 1.0  # measurements a point is worth
 
 
 def losses_of(

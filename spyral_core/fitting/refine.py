@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from spyral_core.fitting.deflections import slabs_of
-from spyral_core.fitting.deviance import INDEPENDENT, Z_RATIO, losses_of
+from spyral_core.fitting.deviance import Z_RATIO, losses_of
 from spyral_core.fitting.minimise import Array, Bounds
 from spyral_core.fitting.node_fit import design
 from spyral_core.fitting.nodes import expected_charges, gather, nodes_at, points_on_curve
@@ -132,7 +132,7 @@ def refine(track: Track, weights: Array, start: KickedMotion, settings: FitSetti
         return None
     motion = KickedMotion(unknowns[:N_PARAMETERS].copy(), places, unknowns[N_PARAMETERS:].reshape(-1, 3).copy())
     losses = losses_of(track.points, weights, unknowns, places, sizes, frame, settings)
-    deviance = constraints + INDEPENDENT * float(losses.sum()) + float(np.sum(motion.kicks**2))
+    deviance = constraints + float(losses.sum()) + float(np.sum(motion.kicks**2))
     return Refined(motion, *found, deviance, float(losses.mean()))
 
 

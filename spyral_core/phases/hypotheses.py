@@ -10,7 +10,7 @@ from typing import Any
 from spyral_core.errors import ConfigurationError
 from spyral_core.fitting.fit import TrackFit, fit_species
 from spyral_core.fitting.settings import FitSettings
-from spyral_core.phases.solve import FEWEST_POINTS, Selected, first_estimate, open_source, settings_of, solution
+from spyral_core.phases.solve import Selected, first_estimate, fit_clusters, open_source, settings_of, solution
 from spyral_core.physics.nuclei import nuclear_mass
 from spyral_core.runner import Product
 from spyral_core.tables import HYPOTHESES
@@ -32,23 +32,16 @@ def prepare(files: Mapping[str, Path], parameters: SimpleNamespace) -> list[FitS
 
 def process(clusters: list[Selected], species: list[FitSettings]) -> Product:
     """Fit the clusters of one event under each species; those that no species fits are rejected."""
-    product, rows = Product(counts={"selected": len(clusters)}), []
-    for cluster in clusters:
-        index, n_points = cluster.estimate["cluster_index"], len(cluster.track.points)
-        if n_points < FEWEST_POINTS:
-            product.rejected.append((index, f"{n_points} points are too few to fit"))
-            continue
+
+    def rows_of(cluster: Selected) -> list[dict[str, Any]]:
         fits = fit_species(cluster.track, first_estimate(cluster.estimate), species)
-        found = [
+        return [
             _row(cluster.estimate, fit, settings)
             for fit, settings in zip(fits, species, strict=True)
             if fit is not None and fit.level > 0.0
         ]
-        if not found:
-            product.rejected.append((index, "no start leads to a minimum for any species"))
-        rows += found
-    product.tables["hypotheses"] = {name: [row[name] for row in rows] for name in HYPOTHESES.names}
-    return product
+
+    return fit_clusters(clusters, HYPOTHESES, rows_of, "no start leads to a minimum for any species")
 
 
 def _row(estimate: Mapping[str, Any], fit: TrackFit, settings: FitSettings) -> dict[str, Any]:

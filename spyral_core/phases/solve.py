@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from spyral_core.physics.gas import load_gas
 from spyral_core.physics.motion import motion_of
 from spyral_core.physics.nuclei import brho_from_ke
 from spyral_core.runner import Product
-from spyral_core.tables import SOLUTIONS
+from spyral_core.tables import SOLUTIONS, Table
 
 N_SAMPLES = 512  # time buckets that the electronics record
 PADS_RADIUS = 270.0  # mm: the pad plane's edge
@@ -138,18 +138,29 @@ def plane_of(pads: PadPlane) -> Plane:
 
 def process(clusters: list[Selected], settings: FitSettings) -> Product:
     """Fit the gated clusters of one event."""
+
+    def rows_of(cluster: Selected) -> list[dict[str, Any]]:
+        fit = fit_track(cluster.track, first_estimate(cluster.estimate), settings)
+        return [] if fit is None else [solution(cluster.estimate, fit, settings)]
+
+    return fit_clusters(clusters, SOLUTIONS, rows_of, "no start leads to a minimum")
+
+
+def fit_clusters(
+    clusters: list[Selected], table: Table, rows_of: Callable[[Selected], list[dict[str, Any]]], reason: str
+) -> Product:
+    """The rows of a table that fits of one event's clusters give; without any a cluster is rejected for a reason."""
     product, rows = Product(counts={"selected": len(clusters)}), []
     for cluster in clusters:
         index, n_points = cluster.estimate["cluster_index"], len(cluster.track.points)
         if n_points < FEWEST_POINTS:
             product.rejected.append((index, f"{n_points} points are too few to fit"))
             continue
-        fit = fit_track(cluster.track, first_estimate(cluster.estimate), settings)
-        if fit is None:
-            product.rejected.append((index, "no start leads to a minimum"))
-            continue
-        rows.append(solution(cluster.estimate, fit, settings))
-    product.tables["solutions"] = {name: [row[name] for row in rows] for name in SOLUTIONS.names}
+        found = rows_of(cluster)
+        if not found:
+            product.rejected.append((index, reason))
+        rows += found
+    product.tables[table.name] = {name: [row[name] for row in rows] for name in table.names}
     return product
 
 

@@ -29,23 +29,8 @@ SPOT = 5.0  # mm
 @pytest.fixture(scope="module")
 def settings(lit_pads: ModuleType) -> FitSettings:
     """Of deuterons without scattering; the diffusion is first guessed a quarter too large."""
-    low, high = (math.log(float(brho_from_ke(ke, 1, 2))) for ke in (0.1, 70.0))
-    return FitSettings(
-        Z=1,
-        A=2,
-        motion=MOTION,
-        fluctuations=QUIET,
-        plane=lit_pads.plane(),
-        diffusion=1.25 * DIFFUSION,
-        beam_spot=SPOT,
-        length=1000.0,
-        volume=np.array([320.0, -50.0, 1050.0]),
-        visible=np.array([25.0, 270.0, 0.0, 1000.0]),
-        lower=np.array([-100, -100, -50, low, math.radians(2), -4 * math.pi]),
-        upper=np.array([100, 100, 1050, high, math.radians(178), 4 * math.pi]),
-        free=(True, True, True),
-        method="leastsq",
-    )
+    made: FitSettings = lit_pads.fit_settings(MOTION, (1, 2), 1.25 * DIFFUSION)
+    return made
 
 
 def track(

@@ -31,23 +31,8 @@ DIFFUSION = 2 * 0.277 / 45  # mm
 @pytest.fixture(scope="module")
 def settings(lit_pads: ModuleType) -> FitSettings:
     """Of protons without scattering."""
-    low, high = (math.log(float(brho_from_ke(ke, 1, 1))) for ke in (0.1, 70.0))
-    return FitSettings(
-        Z=1,
-        A=1,
-        motion=motion_of(GAS, 1, 1, FIELD, 45000.0),
-        fluctuations=Fluctuations(0.0, 0.0),
-        plane=lit_pads.plane(),
-        diffusion=DIFFUSION,
-        beam_spot=5.0,
-        length=1000.0,
-        volume=np.array([320.0, -50.0, 1050.0]),
-        visible=np.array([25.0, 270.0, 0.0, 1000.0]),
-        lower=np.array([-100, -100, -50, low, math.radians(2), -4 * math.pi]),
-        upper=np.array([100, 100, 1050, high, math.radians(178), 4 * math.pi]),
-        free=(True, True, True),
-        method="leastsq",
-    )
+    made: FitSettings = lit_pads.fit_settings(motion_of(GAS, 1, 1, FIELD, 45000.0), (1, 1), DIFFUSION)
+    return made
 
 
 def truth(ke: float, polar: float) -> np.ndarray:

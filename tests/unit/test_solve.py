@@ -24,24 +24,9 @@ START = np.array([2.0, -1.0, 500.0, 2.0, math.radians(80), 0.4])
 
 
 @pytest.fixture(scope="module")
-def settings() -> FitSettings:
-    low, high = (math.log(float(brho_from_ke(ke, 1, 2))) for ke in (0.1, 70.0))
-    return FitSettings(
-        Z=1,
-        A=2,
-        motion=MOTION,
-        fluctuations=Fluctuations(0.0, 0.0),
-        plane=plane_of(builtin()),
-        diffusion=DIFFUSION,
-        beam_spot=5.0,
-        length=1000.0,
-        volume=np.array([320.0, -50.0, 1050.0]),
-        visible=np.array([25.0, 270.0, 0.0, 1000.0]),
-        lower=np.array([-100, -100, -50, low, math.radians(2), -4 * math.pi]),
-        upper=np.array([100, 100, 1050, high, math.radians(178), 4 * math.pi]),
-        free=(True, True, True),
-        method="leastsq",
-    )
+def settings(lit_pads: ModuleType) -> FitSettings:
+    made: FitSettings = lit_pads.fit_settings(MOTION, (1, 2), DIFFUSION)
+    return made
 
 
 @pytest.fixture(scope="module")

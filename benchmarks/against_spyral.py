@@ -23,7 +23,7 @@ from typing import Any
 
 import h5py
 import polars as pl
-from speed import chain, machine, physics, sample, spyral_venv
+from speed import chain, environment, machine, physics, sample, spyral_venv
 from speed.served import Served, own_program
 from speed.table import Spread, markdown, ratios, significant, verdict
 
@@ -259,7 +259,7 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cache = spyral_venv.cache_folder()
+    cache = environment.cache_folder()
     parser.add_argument("--folder", type=Path, default=cache / "against_spyral", help="traces, mesh, products")
     parser.add_argument("--spyral-venv", type=Path, default=cache / "spyral_venv", help="environment of Spyral")
     parser.add_argument("--events", type=int, default=300, help="events of the run (default: 300)")

@@ -40,10 +40,11 @@ LABELS = ("energy", "polar", "vertex z")
 
 @dataclass(frozen=True)
 class Material:
-    """The clusters of a sample's true tracks, what is true (n, 3) of energy [MeV], polar angle [rad] and vertex z [m],
-    and what is the bound (n, 3) in these units."""
+    """A sample's `survey` and the clusters of its true tracks, what is true (n, 3) of energy [MeV], polar angle [rad]
+    and vertex z [m], and what is the bound (n, 3) in these units."""
 
     settings: Configuration
+    survey: Path
     species: tuple[int, int]
     clusters: list[Selected]
     true: NDArray[np.float64]
@@ -83,7 +84,7 @@ def material_of(name: str, folder: Path, events: int, seed: int, most: int) -> M
                     bound.append(
                         (row["bound_ke"] * row["ke"], np.radians(row["bound_polar"]), MM * row["bound_vertex_z"])
                     )
-    return Material(settings, sample.species, clusters, np.array(true), np.array(bound))
+    return Material(settings, files["survey"], sample.species, clusters, np.array(true), np.array(bound))
 
 
 def _parameters(settings: Configuration):  # type: ignore[no-untyped-def]
@@ -120,7 +121,8 @@ def _settings(variant: Variant, material: Material) -> FitSettings:
     solver = material.settings.solver
     assert solver is not None
     changed = material.settings.model_copy(update={"solver": solver.model_copy(update=dict(variant.solver))})
-    return settings_of(*material.species, {"gas": Path(solver.gas)}, _parameters(changed))
+    files = {"gas": Path(solver.gas), "survey": material.survey}
+    return settings_of(*material.species, files, _parameters(changed))
 
 
 def _timed(variant: Variant, cluster: Selected, settings: FitSettings, repeats: int) -> tuple[TrackFit | None, float]:

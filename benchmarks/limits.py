@@ -22,10 +22,10 @@ import numpy as np
 import yaml
 from speed import long_runs, machine, sample
 from speed.chain import snakemake
+from speed.environment import cache_folder
 from speed.long_runs import SAMPLES
 from speed.memory import watched
 from speed.served import own_program
-from speed.spyral_venv import cache_folder
 from speed.table import Spread, markdown, verdict
 
 from spyral_core import paths

@@ -17,9 +17,9 @@ from pathlib import Path
 import h5py
 import polars as pl
 from speed import long_runs, machine, sample
+from speed.environment import cache_folder
 from speed.memory import watched
 from speed.served import Served, own_program
-from speed.spyral_venv import cache_folder
 from speed.table import Spread, markdown, ratios, significant, verdict
 
 from spyral_core import paths

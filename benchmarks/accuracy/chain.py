@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from accuracy.dead_pads import dead_pads, remove_pads
 from accuracy.samples import Sample
-from accuracy.true_tracks import own_clusters
+from accuracy.true_tracks import own_clusters, true_paths
 from spyral_core import paths, store
 from spyral_core.bound.conditions import conditions_of
 from spyral_core.bound.scan import of_tracks
@@ -59,14 +61,23 @@ def run_chain(settings: Configuration, sample: Sample, folder: Path, first: str,
         parameters = json.loads(canonical(settings, STAGES[name].parameters))
         run_job(STAGES[name], 1, parameters, results, results / "traces", gate if name == "solve" else None, workers=1)
         if name == "simulate" and sample.dead_share > 0.0:
-            remove_pads(paths.trace_file(results / "traces", 1), sample.dead_share)
+            remove_pads(paths.trace_file(results / "traces", 1), dead_pads(sample.dead_share))
         print(f"{folder.name} {name}: {time.monotonic() - started:.1f} s", file=sys.stderr)
 
 
 def reconstruct(
-    name: str, settings: Configuration, sample: Sample, folder: Path, first: str = "simulate", identify: bool = False
+    name: str,
+    settings: Configuration,
+    sample: Sample,
+    folder: Path,
+    first: str = "simulate",
+    identify: bool = False,
+    paths_of: Mapping[int, NDArray[np.float64]] | None = None,
 ) -> Found:
-    """Run the chain from stage `first` on and hold its results against the truth."""
+    """Run the chain from stage `first` on and hold its results against the truth.
+
+    `paths_of` events: where the particles went [mm], if it is not where this program's equation of motion takes them.
+    """
     run_chain(settings, sample, folder, first, identify)
     assert settings.simulate is not None
     results, species = folder / "results", sample.species
@@ -74,7 +85,7 @@ def reconstruct(
     bounds = _bounds(truth, sample, settings, folder / "bound.parquet", first != "simulate")
     solutions = store.read_parquet(paths.product(results, "solver", 1, "all"))
     solutions = solutions.filter(pl.col("event").is_in(truth["event"].implode()))
-    own_keys = own_clusters(truth, results, species, settings)
+    own_keys = own_clusters(truth, results, paths_of or true_paths(truth, species, settings))
     own = solutions.join(own_keys, on=KEY, how="semi")
     tracks = match(truth, own).join(own.select(*KEY, *ERRORS), on=KEY, how="left", maintain_order="left")
     told = clean(truth, species).select("event", told=pl.lit(True))

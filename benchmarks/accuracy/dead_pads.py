@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from spyral_core.detector.pads import N_PADS
+from spyral_core.detector.pads import N_PADS, builtin
 
 SEED = 71
 PAD_COLUMN = 4
@@ -19,9 +19,16 @@ def dead_pads(share: float) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(SEED).choice(N_PADS, round(share * N_PADS), replace=False))
 
 
-def remove_pads(path: Path, share: float) -> None:
+def dead_chips(number: int, size: int) -> NDArray[np.int64]:
+    """Numbers of the pads of dead chips: the `size` pads nearest to each of some random pads, the same each time."""
+    plane = builtin()
+    chosen = np.random.default_rng(SEED).choice(N_PADS, number, replace=False)
+    distance = np.hypot(plane.x[chosen, None] - plane.x, plane.y[chosen, None] - plane.y)
+    return np.unique(np.argsort(distance, axis=1, kind="stable")[:, :size])
+
+
+def remove_pads(path: Path, dead: NDArray[np.int64]) -> None:
     """Take the rows of dead pads out of every event of a simulated trace file."""
-    dead = dead_pads(share)
     with h5py.File(path, "r+") as file:
         for event in file["events"].values():
             if "get" not in event or "pads" not in event["get"]:

@@ -17,6 +17,7 @@ Integers = NDArray[np.int64]
 _END_POINTS = 40  # points of a piece that face the other one
 _FEWEST = 5  # points of a piece with a direction
 _CHARGE_RATIO = 4.0  # charges of neighbouring pieces of one track differ by less: dE/dx changes slowly
+_RIM = 250.0  # mm from the beam axis: the pads end at 270, and the gas goes on
 _BEAM_PADS = 20.0  # mm: radius of the pads that the point clouds leave out
 _CLEAR_BEND = 3.0  # mm of sagitta that the pads' scatter does not make
 _LARGEST_MISS = 0.6  # rad by which a turn may miss its continuation
@@ -29,7 +30,8 @@ def smooth_join(points: Floats, charge: Floats, labels: Integers, max_gap: float
 
     Two clusters are joined if they come nearer than `max_gap` mm, not over the beam pads, and their facing ends lie,
     one after the other, on one helix: a circle across the beam and z linear in the path along it, both to `tolerance`
-    mm (root mean square); or if the one, below the other, leads to it. The nearest of such pairs is joined first, so
+    mm (root mean square); or if the one, below the other, leads to it, as it also may from farther away past the rim of
+    the pads. The nearest of such pairs is joined first, so
     that no piece in between is passed over, and this is repeated until none is left: the order of clusters does not
     matter.
     """
@@ -64,10 +66,14 @@ def fitting_gap(
         return math.inf
     at, opposite, distance = _nearest_pair(points, first, second)
     gap = float(distance)
-    if gap > max_gap or crosses_beam(points[at], points[opposite]):
+    if crosses_beam(points[at], points[opposite]):
         return math.inf
-    if leads_to(points, charge, first, second, tolerance) or leads_to(points, charge, second, first, tolerance):
-        return gap
+    for lower, upper in ((first, second), (second, first)):
+        reached = gap <= max_gap or past_rim(points[lower[-1]], points[upper[0]])
+        if reached and leads_to(points, charge, lower, upper, tolerance):
+            return gap
+    if gap > max_gap:
+        return math.inf
     first, second = _facing(points, first, at), _facing(points, second, opposite)
     ratio = np.median(charge[first]) / max(np.median(charge[second]), 1e-9)
     if not 1 / _CHARGE_RATIO < ratio < _CHARGE_RATIO:
@@ -100,6 +106,12 @@ def crosses_beam(one: Floats, other: Floats) -> bool:
 
 
 @kernel
+def past_rim(last: Floats, first: Floats) -> bool:
+    """Whether a track seen last and again at two points may have been beyond the pads' rim between them."""
+    return bool(min(math.hypot(last[0], last[1]), math.hypot(first[0], first[1])) > _RIM)
+
+
+@kernel
 def _facing(points: Floats, members: Integers, at: int) -> Integers:
     """The members nearest to one of them."""
     squares = np.empty(len(members))
@@ -116,8 +128,8 @@ def leads_to(points: Floats, charge: Floats, lower: Integers, upper: Integers, t
     """Whether a cluster's upper end and the lower end of another above it are parts of one turn of a helix.
 
     They may be far apart, with other windings between them. They are so if they are on one circle to `tolerance` mm
-    (root mean square), and their azimuths about its centre grow with z at the mean of the rates of both ends; the way
-    between the ends is less than half a turn.
+    (root mean square, weighed by charge), and their azimuths about its centre grow with z at the mean of the rates of
+    both ends; the way between the ends is less than half a turn.
     """
     last, first = points[lower[-1]], points[upper[0]]
     if not last[2] < first[2] or crosses_beam(last, first):
@@ -129,7 +141,10 @@ def leads_to(points: Floats, charge: Floats, lower: Integers, upper: Integers, t
     both = np.concatenate((lower, upper))
     x, y, z = points[both, 0], points[both, 1], points[both, 2]
     center_x, center_y, radius = fit_circle(x, y)
-    if not radius > 0.0 or np.mean((np.hypot(x - center_x, y - center_y) - radius) ** 2) > tolerance**2:
+    if not radius > 0.0:
+        return False
+    weight = weight_of(charge[both])
+    if np.sum(weight * (np.hypot(x - center_x, y - center_y) - radius) ** 2) > tolerance**2 * np.sum(weight):
         return False
     azimuth = np.arctan2(y - center_y, x - center_x)
     n_lower = len(lower)
@@ -180,8 +195,14 @@ def _helix_misfit(points: Floats, charge: Floats, first: Integers, second: Integ
     along, beside = u * math.cos(angle) + v * math.sin(angle), v * math.cos(angle) - u * math.sin(angle)
     if _overlap(along[:n_first], along[n_first:]) > _OVERLAP:
         return math.inf
-    weight = np.minimum(charge[both], 2.0 * np.median(charge[both]))
+    weight = weight_of(charge[both])
     return math.sqrt(max(np.sum(weight * across**2), np.sum(weight * beside**2)) / np.sum(weight))
+
+
+@part
+def weight_of(charge: Floats) -> Floats:
+    """How much points (n,) of these charges count: a pad with little of it is off the track."""
+    return np.minimum(charge, 2.0 * np.median(charge))
 
 
 @kernel

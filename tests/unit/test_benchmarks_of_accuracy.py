@@ -110,7 +110,7 @@ def test_dead_pads_and_nothing_else_are_gone_from_traces(accuracy: Any, layouts:
     with TraceWriter(path, 1) as writer:
         writer.write_event(0, rows, None, 1)
         writer.write_event(1, None, None, 1)
-    accuracy.dead_pads.remove_pads(path, 0.1)
+    accuracy.dead_pads.remove_pads(path, accuracy.dead_pads.dead_pads(0.1))
     dead = accuracy.dead_pads.dead_pads(0.1)
     assert len(set(dead.tolist())) == 1024
     with open_traces(path) as file:

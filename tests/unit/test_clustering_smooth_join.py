@@ -44,6 +44,28 @@ def test_a_gap_that_is_too_wide_stays() -> None:
     assert len(set(joined([track[:20], track[60:]], [1.0, 1.0]))) == 2
 
 
+@pytest.mark.parametrize("shift", [-40.0, 0.0])
+def test_a_track_that_leaves_the_pads_and_comes_back_is_whole(shift: float) -> None:
+    """Seen up to 270 mm, it turns at 288 mm; the same gap in the middle of the pads separates two clusters."""
+    track = helix(144.0, 0.3, 5.0, 1.15, 400)
+    seen = np.hypot(track[:, 0], track[:, 1]) < 270.0
+    leaves, returns = np.flatnonzero(~seen)[[0, -1]]
+    pieces = [track[20:leaves], track[returns + 1 :]]
+    assert np.linalg.norm(pieces[0][-1] - pieces[1][0]) > 120.0
+    for piece in pieces:
+        piece[:, :2] *= 1.0 + shift / 270.0
+    assert len(set(joined(pieces, [1.0, 1.0]))) == (1 if shift == 0.0 else 2)
+
+
+def test_another_track_at_the_rim_is_not_its_continuation() -> None:
+    track = helix(144.0, 0.3, 5.0, 1.15, 400)
+    seen = np.hypot(track[:, 0], track[:, 1]) < 270.0
+    leaves, returns = np.flatnonzero(~seen)[[0, -1]]
+    turned = track[returns + 1 :].copy()
+    turned[:, :2] = turned[:, :2] @ np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])
+    assert len(set(joined([track[20:leaves], turned], [1.0, 1.0]))) == 2
+
+
 def test_ejectile_and_residue_stay_apart() -> None:
     """Back to back across the beam, the one at 60°, the other at 6°."""
     ejectile = helix(300.0, 0.3, 0.8, 1.05, 80, seed=1)[6:]

@@ -99,6 +99,7 @@ POINTS = Table(
             "",
             "1 if the pulse reached the end of the ADC's range: amplitude, integral and time are restored",
         ),
+        Column("pulse", "int32", "", "number of the pulse in its event: slices of a long one share it"),
     ),
 )
 SCALERS = Table(
@@ -129,8 +130,8 @@ SURVEY = Table(
         Column("hits", "int64", "", "pulses in the sample"),
         Column("hit_share", "float64", "", "share of the sample's events in which the pad fired"),
         Column("repeated_share", "float64", "", "share of its pulses with one and the same amplitude and time"),
-        Column("masked", "bool", "", "left out of the point clouds"),
-        Column("reason", "str", "", "why: noisy, repeats one charge; empty if not masked"),
+        Column("masked", "bool", "", "left out of the point clouds, and not taken for silent in the fit"),
+        Column("reason", "str", "", "why: noisy, repeats one charge, dead; empty if not masked"),
     ),
 )
 CALIBRATION = Table(
@@ -180,6 +181,7 @@ CLUSTER_POINTS = Table(
         Column("scale", "float64", "", "linear size of the pad: 1 big, 0.5 small"),
         Column("pad", "int32", "", "pad number"),
         Column("cloud_point", "int64", "", "number of the point in its event's point cloud"),
+        Column("pulse", "int32", "", "number of the pulse in its event: slices of a long one share it"),
     ),
 )
 ESTIMATES = Table(

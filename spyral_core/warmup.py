@@ -31,6 +31,7 @@ from spyral_core.detector.pads import builtin, pads_at
 from spyral_core.job import run_job
 from spyral_core.physics.gas import parse_gas
 from spyral_core.physics.motion import dense, motion_of, trajectory
+from spyral_core.tables import SURVEY
 
 _STAGES = [stage for stage in STAGES.values() if stage.name not in ("report", "hypotheses", "species")]
 _GAS = {"compound": [[1, 2, 2]], "pressure(Torr)": 300.0}
@@ -117,6 +118,7 @@ def _fit_ahead(folder: Path) -> None:
     """Estimate and fit a track that was never simulated."""
     with contextlib.suppress(Exception):
         _write_track(paths.product(folder, "cluster", 1))
+        _write_survey(paths.product(folder, "survey", 1))
         for name in ("estimate", "solve"):
             _run(STAGES[name], folder, _JOINS[0])
 
@@ -131,7 +133,7 @@ def _write_track(path: Path) -> None:
     number = len(pads)
     points = {
         "x": builtin().x[pads], "y": builtin().y[pads], "z": route[first, 2], "charge": np.full(number, 1000.0),
-        "scale": builtin().scale[pads], "pad": pads, "cloud_point": np.arange(number),
+        "scale": builtin().scale[pads], "pad": pads, "cloud_point": np.arange(number), "pulse": np.arange(number),
     }  # fmt: skip
     rows: dict[str, dict[str, Any]] = {
         "events": {"n_clusters": 1}, "clusters": {"n_points": number, "direction": 0}, "points": points
@@ -144,3 +146,11 @@ def _write_track(path: Path) -> None:
                 table.name,
                 {column.name: given.get(column.name, [0]) for column in table.columns if column.name in table.given},
             )
+
+
+def _write_survey(path: Path) -> None:
+    """A survey that masks no pad."""
+    number = len(builtin().x)
+    nothing = {column.name: np.full(number, "" if column.dtype == "str" else 0) for column in SURVEY.columns}
+    path.parent.mkdir(parents=True)
+    store.write_parquet(path, SURVEY, nothing | {"pad": np.arange(number)}, {})

@@ -25,7 +25,7 @@ TIME_ERROR = 0.3  # mm
 
 def plane() -> Plane:
     """The AT-TPC's pads."""
-    return plane_of(builtin())
+    return plane_of(builtin(), np.zeros(len(builtin().x), np.bool_))
 
 
 def fit_settings(

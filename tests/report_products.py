@@ -60,8 +60,12 @@ class Experiment:
         self._write_clouds(run, events, rng)
         self._write_clusters(run, events)
         self._write_tracks(run, events, rng)
-        pads = {"pad": [17, 4000], "hits": [90, 80], "hit_share": [0.9, 0.8], "repeated_share": [0.0, 1.0]}
-        masked = {"masked": [True, True], "reason": ["noisy", "repeats one charge"]}
+        pads = {"pad": [17, 4000, 5000], "hits": [90, 80, 0], "hit_share": [0.9, 0.8, 0.0]}
+        masked = {
+            "repeated_share": [0.0, 1.0, 0.0],
+            "masked": [True] * 3,
+            "reason": ["noisy", "repeats one charge", "dead"],
+        }
         store.write_parquet(product(self.results, "survey", run), tables.SURVEY, pads | masked, made_by(run))
 
     def _event(self, number: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -93,7 +97,7 @@ class Experiment:
                 charge = rng.lognormal(6, 0.5, n_points)
                 columns |= {"amplitude": charge, "integral": 5 * charge, "pad": event["pad"]}
                 columns |= {"time": 560 - 0.55 * event["track"][:, 2], "scale": self._plane.scale[event["pad"]]}
-                writer.append("points", columns | {"saturated": np.zeros(n_points)})
+                writer.append("points", columns | {"saturated": np.zeros(n_points), "pulse": np.arange(n_points)})
             writer.counts = counts
         store.write_parquet(
             product(self.results, "pointcloud_rejected", run), tables.REJECTED, rejected, made_by(run), counts
@@ -110,7 +114,10 @@ class Experiment:
                 writer.append("clusters", cluster | {"n_points": n_points})
                 columns = dict(zip("xyz", event["track"].T, strict=True))
                 columns |= {"charge": np.full(n_points, 500.0), "scale": self._plane.scale[event["pad"]]}
-                writer.append("points", columns | {"pad": event["pad"], "cloud_point": np.arange(n_points)})
+                writer.append(
+                    "points",
+                    columns | {"pad": event["pad"], "cloud_point": np.arange(n_points), "pulse": np.arange(n_points)},
+                )
         nothing = {"event": [], "cluster_index": [], "reason": []}
         store.write_parquet(product(self.results, "cluster_rejected", run), tables.REJECTED, nothing, made_by(run))
 

@@ -76,7 +76,12 @@ class Get(Traces):
     """How pulses of the pads are found."""
 
     shaping_time: Real = parameter(
-        6.25, "TB", "time τ of the GET response exp(−3t/τ)·(t/τ)³·sin(t/τ): the time of saturated pulses", gt=0, le=200
+        6.25,
+        "TB",
+        "time τ of the GET response exp(−3t/τ)·(t/τ)³·sin(t/τ): takes overlapping pulses apart, gives saturated ones "
+        "their time",
+        gt=0,
+        le=200,
     )
 
 
@@ -126,7 +131,17 @@ class Survey(Section):
         gt=0,
         le=1,
     )
-    min_hits: int = parameter(8, "hits", "pads with fewer hits in the sample are left alone", ge=2)
+    min_hits: int = parameter(
+        8, "hits", "pads with fewer hits in the sample are taken for neither noisy nor bit-flipped", ge=2
+    )
+    dead_pad_share: Real = parameter(
+        0.2,
+        "",
+        "a pad that fires in less than this share of the events in which its neighbours say that it should is dead; 0: "
+        "none is",
+        ge=0,
+        lt=1,
+    )
 
 
 class Hdbscan(Section):

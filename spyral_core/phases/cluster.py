@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
 
 _LOOSE = 1.5  # times its root mean square may a point of a track be off
 _READ_EVENTS = 32  # events whose points are read at once
-_USED = ("x", "y", "z", "integral", "scale", "pad")
+_USED = ("x", "y", "z", "integral", "scale", "pad", "pulse")
 _KEPT = [column.name for column in tables.CLUSTER_EVENTS.columns if column.name not in ("first_cluster", "n_clusters")]
 
 
@@ -114,6 +114,7 @@ def process(cloud: Cloud, parameters: SimpleNamespace) -> Product:
                 "scale": columns["scale"][rows],
                 "pad": columns["pad"][rows],
                 "cloud_point": rows,
+                "pulse": columns["pulse"][rows],
             },
         }
     )

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spyral_core import runs, store
+from spyral_core import runs
 from spyral_core.detector import corrections, drift, electronics, pads
-from spyral_core.detector.pads import N_PADS, PadPlane
-from spyral_core.errors import DataError
+from spyral_core.detector.masked import masked_pads
+from spyral_core.detector.pads import PadPlane
 from spyral_core.runner import Audit, Product
 from spyral_core.signal.ion_chamber import (
     DOWNSCALED_TRIGGER,
@@ -72,16 +72,6 @@ def prepare(files: Mapping[str, Path], parameters: SimpleNamespace) -> Constants
     )
 
 
-def masked_pads(survey: Path) -> NDArray[np.bool_]:
-    """Which pads the survey masks: (10240,)."""
-    table = store.read_parquet(survey)
-    if table.height != N_PADS or "masked" not in table.columns:
-        raise DataError(f"{survey}: is not a survey of {N_PADS} pads: make it again")
-    masked = np.zeros(N_PADS, np.bool_)
-    masked[table["pad"].to_numpy()] = table["masked"].to_numpy()
-    return masked
-
-
 def process(event: TraceEvent, constants: Constants) -> Product:
     """The event's row and its points, ordered by z, then pad. An event of the downscaled trigger is only counted."""
     if event.trigger == DOWNSCALED_TRIGGER:
@@ -129,6 +119,7 @@ def cloud(
         "time": time,
         "scale": plane.scale[pad],
         "saturated": pulses.saturated,
+        "pulse": pulses.pulse,
     }
     order = np.lexsort((pad, z))
     counts = {
@@ -136,9 +127,20 @@ def cloud(
         "traces_without_pad": found.n_without_pad,
         "traces_beyond_adc": found.n_beyond_adc,
         "events_without_data": 0,
-        "saturated_pulses": int(pulses.saturated.sum()),
+        "saturated_pulses": len(np.unique(pulses.pulse[pulses.saturated == 1])),
+        "sliced_pulses": int(np.count_nonzero(np.bincount(pulses.pulse) > 1)),
     }
-    return {name: values[order] for name, values in columns.items()}, counts
+    columns = {name: values[order] for name, values in columns.items()}
+    columns["pulse"] = _in_order_of_appearance(columns["pulse"])
+    return columns, counts
+
+
+def _in_order_of_appearance(names: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Numbers (n,) from 0 for names, so that they do not depend on what the names are."""
+    _, first, number = np.unique(names, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int32)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[number]
 
 
 def audit(evidence: Sequence[tuple[int, ...]], numbers: Sequence[int]) -> Audit:

@@ -11,14 +11,17 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from spyral_core import store
+from spyral_core.detector.masked import masked_pads
 from spyral_core.detector.pads import PadPlane, load
 from spyral_core.fitting.fit import TrackFit, fit_track, kinetic_energy
 from spyral_core.fitting.gate import Gate, load_gate
 from spyral_core.fitting.scattering import Fluctuations, fluctuations
 from spyral_core.fitting.settings import FitSettings, Plane, Track
 from spyral_core.fitting.starts import FirstEstimate
+from spyral_core.phases.whole_pulses import track_of
 from spyral_core.physics.gas import load_gas
 from spyral_core.physics.motion import motion_of
 from spyral_core.physics.nuclei import brho_from_ke
@@ -77,8 +80,7 @@ class Source:
 
     def _track(self, row: dict[str, Any]) -> Selected:
         points = self._reader.read("points", *self._spans[row["event"], row["cluster_index"]])
-        places = np.column_stack([points["x"], points["y"], points["z"]])
-        return Selected(row, Track(places, points["charge"], points["scale"], points["pad"]))
+        return Selected(row, track_of(points))
 
 
 def select(estimates: pl.DataFrame, gate: Gate | None, solver: SimpleNamespace) -> pl.DataFrame:
@@ -96,13 +98,13 @@ def open_source(files: Mapping[str, Path], parameters: SimpleNamespace) -> Sourc
 
 
 def prepare(files: Mapping[str, Path], parameters: SimpleNamespace) -> FitSettings:
-    """Gas, gate and bounds as the fit wants them."""
+    """Gas, gate, pads and bounds as the fit wants them."""
     gate = load_gate(files["gate"])
     return settings_of(gate.Z, gate.A, files, parameters)
 
 
 def settings_of(Z: int, A: int, files: Mapping[str, Path], parameters: SimpleNamespace) -> FitSettings:
-    """Gas and bounds as the fit of a species wants them."""
+    """Gas, pads and bounds as the fit of a species wants them."""
     solver, detector, pads = parameters.solver, parameters.detector, parameters.pads
     gas = load_gas(files["gas"])
     motion = motion_of(gas, Z, A, detector.magnetic_field, detector.electric_field)
@@ -117,7 +119,7 @@ def settings_of(Z: int, A: int, files: Mapping[str, Path], parameters: SimpleNam
         A=A,
         motion=motion,
         fluctuations=fluctuations(gas) if solver.scattering else Fluctuations(0.0, 0.0),
-        plane=plane_of(load(pads.geometry, pads.geometry_holds, pads.scale)),
+        plane=plane_of(load(pads.geometry, pads.geometry_holds, pads.scale), masked_pads(files["survey"])),
         diffusion=2 * solver.diffusion_voltage / max(abs(detector.electric_field) * MM, LEAST_FIELD),
         beam_spot=solver.beam_spot,
         length=length,
@@ -130,10 +132,10 @@ def settings_of(Z: int, A: int, files: Mapping[str, Path], parameters: SimpleNam
     )
 
 
-def plane_of(pads: PadPlane) -> Plane:
-    """The pads as the fit wants them; those around the beam are not read."""
+def plane_of(pads: PadPlane, masked: NDArray[np.bool_]) -> Plane:
+    """The pads as the fit wants them; those around the beam and `masked` ones (10240,) are not read."""
     centroids = np.column_stack([pads.x, pads.y])
-    return Plane(centroids, np.ascontiguousarray(pads.vertices - centroids[:, None, :]), ~pads.beam)
+    return Plane(centroids, np.ascontiguousarray(pads.vertices - centroids[:, None, :]), ~pads.beam & ~masked)
 
 
 def process(clusters: list[Selected], settings: FitSettings) -> Product:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from spyral_core import lineage, store, tables
 from spyral_core.catalog import Stage
 from spyral_core.detector import electronics, pads
+from spyral_core.detector.neighbours import images, touching
 from spyral_core.detector.pads import N_PADS
 from spyral_core.errors import RejectedEventError
 from spyral_core.phases import drift_edges
 from spyral_core.runner import check_unchanged, namespace, stamps
+from spyral_core.signal.dead_pads import dead_pads
 from spyral_core.signal.faulty_pads import Hits, Places, events_with_hit, noisy_pads, repeating_pads
 from spyral_core.signal.ion_chamber import DOWNSCALED_TRIGGER, LEGACY_COBO
 from spyral_core.signal.pad_pulses import Readout, find_pad_pulses
@@ -26,6 +29,8 @@ from spyral_core.traces.file import TraceFile, open_traces
 
 NOISY = "noisy"
 REPEATS = "repeats one charge"
+DEAD = "dead"
+BIG = 1.0  # linear size of a pad
 
 
 def run(
@@ -52,15 +57,16 @@ def run(
     before = stamps(inputs)
     with open_traces(inputs["traces"]) as file:
         hits, counts = collect_hits(sample_events(file, chosen.survey.max_events), readout)
-    columns = examine(hits, counts["events"], chosen.survey)
-    masked = int(np.count_nonzero(columns["masked"]))
-    print(f"survey run {run}: {counts['events']} events, {masked} pads masked", file=sys.stderr)
+    columns = examine(hits, counts["events"], chosen.survey, chosen.get.peak_threshold)
+    counts["masked"] = int(np.count_nonzero(columns["masked"]))
+    counts["dead"] = int(np.count_nonzero(columns["reason"] == DEAD))
+    told = f"{counts['masked']} pads masked, {counts['dead']} of them dead"
+    print(f"survey run {run}: {counts['events']} events, {told}", file=sys.stderr)
     drift = drift_edges.examine(hits, ~columns["masked"], chosen.detector)
     for note in drift_edges.notes(drift):
         print(f"survey run {run}: {note}", file=sys.stderr)
     made_by = lineage.build(stage, run, parameters, inputs)
     check_unchanged(inputs, before)
-    counts["masked"] = masked
     store.write_parquet(outputs["output"], tables.SURVEY, columns, made_by, counts, {"drift": drift})
 
 
@@ -93,18 +99,21 @@ def collect_hits(events: Iterable[TraceEvent], readout: Readout) -> tuple[Hits, 
     return hits, {"events": len(found), "hits": len(hits.pad)}
 
 
-def examine(hits: Hits, n_events: int, survey: Any) -> dict[str, Any]:
-    """The columns of `tables.SURVEY`; `survey` is the section of the configuration."""
+def examine(hits: Hits, n_events: int, survey: Any, threshold: float) -> dict[str, Any]:
+    """The columns of `tables.SURVEY`; `survey`: that section of the configuration, `threshold` of pulses [ADC]."""
     plane = pads.builtin()
-    places = Places(plane.x, plane.y, ~plane.beam)
+    places = Places(plane.x, plane.y, ~plane.beam, plane.scale < BIG)
     fired = events_with_hit(hits, N_PADS)
     noisy = noisy_pads(fired, n_events, places, survey.noisy_pad_share, survey.min_hits)
     repeated_share, repeats = repeating_pads(hits, places, survey.repeated_charge_share, survey.min_hits)
+    lying = noisy | repeats
+    honest = replace(places, used=places.used & ~lying)
+    dead = dead_pads(hits.without(lying), threshold, honest, touching(), images(), survey.dead_pad_share)
     return {
         "pad": np.arange(N_PADS),
         "hits": np.bincount(hits.pad, minlength=N_PADS),
         "hit_share": fired / max(n_events, 1),
         "repeated_share": repeated_share,
-        "masked": noisy | repeats,
-        "reason": np.where(repeats, REPEATS, np.where(noisy, NOISY, "")),
+        "masked": lying | dead,
+        "reason": np.where(repeats, REPEATS, np.where(noisy, NOISY, np.where(dead, DEAD, ""))),
     }

@@ -19,4 +19,6 @@ CAPTIONS: dict[str, str] = {
     "and solved closely, by band of true energy (grey: particles in the band). Dotted: 20 % and 5°.",
     "ion_chamber": "Amplitude of the good ion-chamber pulse with the solver's bounds, number of pulses from the "
     "trigger on, and the time of the good pulse.",
+    "masked_pads": "Pads that the survey found to be noisy, to repeat one charge or to be dead: left out of the point "
+    "clouds, and not taken for silent in the fit.",
 }

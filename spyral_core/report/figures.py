@@ -21,6 +21,7 @@ from spyral_core.report import (
     fit_quality,
     ion_chamber,
     kinematics,
+    masked_pads,
     names,
     particle_identification,
     style,
@@ -63,6 +64,8 @@ def _draw_scope(results: Path, scope: Scope, setting: Setting, choices: Mapping[
     bounds = None if solver is None else (float(solver["ic_min_val"]), float(solver["ic_max_val"]))
     lines = setting.reaction.rigidity_lines() if setting.reaction else []
     write("ion_chamber", ion_chamber.figure, scope.events, bounds)
+    masked = [run.masked for run in scope.runs if run.masked is not None]
+    write("masked_pads", masked_pads.figure, masked, setting.plane)
     reaction = setting.reaction.name if setting.reaction else ""
     gates = list(setting.gates.values())
     nuclei = [] if solver is None else [(int(Z), int(A)) for Z, A in solver["species"]]

@@ -11,7 +11,7 @@ from spyral_core.paths import run_token
 FOLDER = "report"
 ALL_RUNS = "all"
 FLOW = "flow"
-SCOPE_FIGURES = ("event_display", "ion_chamber", "particle_identification")
+SCOPE_FIGURES = ("event_display", "ion_chamber", "masked_pads", "particle_identification")
 GATE_FIGURES = ("kinematics", "vertices", "fit_quality")
 TRUTH = "truth"
 NUMBERS = ("flow.csv", "rejected.csv", "numbers.json")

@@ -204,7 +204,7 @@ def _pictures(results: Path, scope: Scope, gates: Sequence[str], embed: bool) ->
     order: list[tuple[str, str | None]] = [("event_display", None), ("particle_identification", None)]
     order += [(figure, gate) for gate in gates for figure in names.GATE_FIGURES]
     order += [(names.TRUTH, gate) for gate in gates if scope.matched]
-    order += [("ion_chamber", None)]
+    order += [("ion_chamber", None), ("masked_pads", None)]
     return [_picture(results, scope.name, figure, gate, embed) for figure, gate in order]
 
 
@@ -224,10 +224,20 @@ def _run_section(results: Path, scope: Scope, gates: Sequence[str], n_runs: int)
     parts: list[Picture | Grid | str] = [*_truth_tables_of(scope, gates)]
     parts += _pictures(results, scope, gates, embed=n_runs <= EMBEDDED_RUNS)
     if run.masked is not None:
-        rows = [[str(row["pad"]), row["reason"], f"{row['hit_share']:.2f}"] for row in run.masked.iter_rows(named=True)]
-        heads = [("pad", ""), ("reason", ""), ("share of events", "share of the sample's events in which it fired")]
-        parts.append(Grid(heads, rows, n_text=2, caption=f"Masked pads ({len(rows)})"))
+        parts.append(_masked(run.masked))
     return Section(f"Run {run.number}{state}", scope.name, parts, folded=True, open=n_runs == 1, level=3)
+
+
+def _masked(masked: pl.DataFrame) -> Grid:
+    """The masked pads by reason."""
+    rows = []
+    for reason in sorted(masked["reason"].unique().to_list()):
+        pads = masked.filter(pl.col("reason") == reason)
+        fired = pads["hit_share"].to_numpy()
+        rows.append([reason, ranges(pads["pad"].to_list()), str(pads.height), f"{fired.min():.2f}–{fired.max():.2f}"])
+    heads = [("reason", ""), ("pads", ""), ("number", "")]
+    heads += [("share of events", "smallest and largest share of the sample's events in which one of them fired")]
+    return Grid(heads, rows, n_text=2, caption=f"Masked pads ({masked.height})")
 
 
 def _truth_tables_of(scope: Scope, gates: Sequence[str]) -> list[Grid]:

@@ -29,14 +29,20 @@ class Hits:
     amplitude: NDArray[np.float64]
     time: NDArray[np.float64]
 
+    def without(self, pads: NDArray[np.bool_]) -> Hits:
+        """The hits of all pads but these (n_pads,)."""
+        kept = ~pads[self.pad]
+        return Hits(self.event[kept], self.pad[kept], self.amplitude[kept], self.time[kept])
+
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Where the pads are: `x`, `y` [mm] and whether they are `used`, all (n_pads,)."""
+    """Where the pads are: `x`, `y` [mm], whether they are `used`, and whether they are `small`, all (n_pads,)."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     used: NDArray[np.bool_]
+    small: NDArray[np.bool_]
 
     def nearest(self, pad: int) -> NDArray[np.int64]:
         """The `N_NEIGHBOURS` nearest other pads that are used, of equally near ones those of lower number."""

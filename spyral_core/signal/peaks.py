@@ -58,7 +58,8 @@ def local_maxima(signal: Signal, threshold: float, first: Indices, last: Indices
 def keep_distant(signal: Signal, first: Indices, last: Indices, order: Indices, found: int, separation: float) -> int:
     """Of peaks nearer than `separation` [samples] keep the highest, of equally high ones the last.
 
-    `first`, `last` are compacted in place, `order` (n // 2 + 1,) is scratch; returns the number that is left.
+    `first`, `last` are compacted in place; returns the number that is left. `order` (n // 2 + 1,) is filled with the
+    first samples of those that are not.
     """
     for k in range(found):  # insertion sort: falling height, later ones first
         height = signal[first[k]]
@@ -82,6 +83,8 @@ def keep_distant(signal: Signal, first: Indices, last: Indices, order: Indices, 
             first[kept] = first[k]
             last[kept] = last[k]
             kept += 1
+        else:
+            order[k - kept] = first[k]
     return kept
 
 

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from spyral_core.compiled import kernel
 from spyral_core.signal import baseline, peaks
+from spyral_core.signal.overlaps import MOST_ROWS, is_unusual, separate
+from spyral_core.signal.response_table import response_table
 from spyral_core.signal.restore import lateness, restore
 
 GET_CEILING = 4090.0  # the 12-bit ADC ends at 4095; a few counts less for the noise of the converter
 SATURATED_SAMPLES = 3
 MAX_PAD_PULSES = 5
+FOOT = 0.25  # of the threshold: lower than this a pulse is lost in the baseline's waves
+MOST_SEPARATED = 8  # pulses of a trace that is a sum of responses: more are none
 _NO_LIMIT = 1 << 30
 
 
@@ -52,6 +56,8 @@ class Pulses(NamedTuple):
     """Σ|sample| from the floor of the left edge up to the ceiling of the right one [ADC]"""
     saturated: NDArray[np.int8]
     """1 if the pulse reached the end of the ADC's range"""
+    pulse: NDArray[np.int64]
+    """number of the pulse, from 0: slices of a long one share it"""
 
 
 def pad_settings(get: SimpleNamespace) -> PulseSettings:
@@ -105,15 +111,20 @@ def _trace_pulses(
     settings: PulseSettings,
     candidates: NDArray[np.int64],
     out: NDArray[np.float64],
-) -> int:
-    """Pulses of one baseline-subtracted trace: time, amplitude, integral, saturated into rows of `out`; their number.
+) -> tuple[int, bool]:
+    """Pulses of one baseline-subtracted trace: time, amplitude, integral, saturated, number into rows of `out` (n, 5).
 
-    `candidates` (3, n // 2 + 1) is scratch.
+    Their number, and whether there may be more to the trace than they tell (`overlaps`). `candidates` (3, n // 2 + 1)
+    is scratch.
     """
     first, last, order = candidates[0], candidates[1], candidates[2]
+    unusual = False
     found = peaks.local_maxima(signal, settings.threshold, first, last)
     if found > 1:
+        every = found
         found = peaks.keep_distant(signal, first, last, order, found, settings.separation)
+        for k in range(every - found):
+            unusual = unusual or peaks.prominence(signal, order[k]) >= settings.prominence
     n_pulses = 0
     for k in range(found):
         peak = (first[k] + last[k]) // 2
@@ -122,6 +133,10 @@ def _trace_pulses(
             continue
         level = signal[peak] - settings.relative_height * height
         left, right = peaks.edges(signal, peak, level)
+        if right - left > settings.max_width and settings.shaping > 0.0:
+            # of a small pulse the level may lie in the slow waves of the baseline
+            left, right = peaks.edges(signal, peak, max(level, FOOT * settings.threshold))
+            unusual = unusual or right - left > settings.max_width
         if not settings.min_width <= right - left <= settings.max_width:
             continue
         run_first, run_last = peaks.saturated_run(trace, peak, settings.ceiling)
@@ -137,9 +152,10 @@ def _trace_pulses(
         for i in range(math.floor(left), math.ceil(right)):
             integral += abs(signal[i])
         out[n_pulses, 2] = integral
-        out[n_pulses, 3] = is_saturated
+        out[n_pulses, 3], out[n_pulses, 4] = is_saturated, n_pulses
+        unusual = unusual or is_unusual(right - left, integral, out[n_pulses, 1], settings.shaping, settings.threshold)
         n_pulses += 1
-    return n_pulses
+    return n_pulses, unusual
 
 
 @kernel
@@ -152,20 +168,36 @@ def _block_pulses(
     sums: NDArray[Any],
     signal: NDArray[np.float64],
     candidates: NDArray[np.int64],
+    table: NDArray[np.float64],
     row: NDArray[np.int64],
     out: NDArray[np.float64],
 ) -> int:
-    """Pulses of the traces `block[rows, start:]` into `row` (their rows) and `out`; their number."""
-    total = 0
+    """Pulses of the traces `block[rows, start:]` into `row` (their rows) and `out`; how many rows, −1 without room."""
+    total, numbers = 0, 0
     for r in rows:
         baseline.repair_ends(block[r, start:], trace)
         if baseline.spread(trace) < settings.threshold:
             continue
         baseline.subtract_baseline(trace, settings.baseline_window_scale, sums, signal)
-        n_pulses = _trace_pulses(trace, signal, settings, candidates, out[total:])
-        if n_pulses <= settings.max_pulses:
-            row[total : total + n_pulses] = r
-            total += n_pulses
+        if out.shape[0] - total < candidates.shape[1] + MOST_ROWS:
+            return -1
+        n_pulses, unusual = _trace_pulses(trace, signal, settings, candidates, out[total:])
+        n_rows, skipped = n_pulses, 0
+        if unusual and settings.shaping > 0.0:
+            baseline.subtract_baseline(trace, settings.baseline_window_scale, sums, signal)
+            rest = out[total + n_rows :]
+            more, separated = separate(trace, signal, settings, SATURATED_SAMPLES, candidates, table, rest)
+            if 0 < separated <= MOST_SEPARATED:
+                n_rows, n_pulses, skipped = more, separated, n_rows
+        if skipped == 0 and n_pulses > settings.max_pulses:
+            continue
+        for i in range(total, total + n_rows):
+            row[i] = r
+            for k in range(4):
+                out[i, k] = out[i + skipped, k]
+            out[i, 4] = out[i + skipped, 4] + numbers
+        total += n_rows
+        numbers += n_pulses
     return total
 
 
@@ -183,21 +215,27 @@ def find_pulses(
     chosen = np.arange(len(block)) if rows is None else np.asarray(rows, np.int64)
     n_samples = block.shape[1] - start
     if n_samples < 3 or not len(chosen):
-        return Pulses(*(np.empty(0, kind) for kind in (np.int64, float, float, float, np.int8)))
+        return Pulses(*(np.empty(0, kind) for kind in (np.int64, float, float, float, np.int8, np.int64)))
     most = n_samples // 2 + 1
-    # The last trace must fit in whole, even if it turns out to have too many pulses.
-    size = len(chosen) * min(settings.max_pulses, most) + most
-    row, out = np.empty(size, np.int64), np.empty((size, 4))
-    candidates = np.empty((3, most), np.int64)
-    number = _block_pulses(
-        np.ascontiguousarray(block),
-        start,
-        chosen,
-        settings,
-        *baseline.scratch(block[:, start:], settings.baseline_window_scale),
-        candidates,
-        row,
-        out,
-    )
-    time, amplitude, integral, saturated = out[:number].T
-    return Pulses(row[:number].copy(), time.copy(), amplitude.copy(), integral.copy(), saturated.astype(np.int8))
+    scratch = baseline.scratch(block[:, start:], settings.baseline_window_scale)
+    room, number = len(chosen), -1
+    while number < 0:
+        # The last trace must fit in whole, even if it turns out to have too many pulses.
+        room *= 2
+        row, out = np.empty(room + most + MOST_ROWS, np.int64), np.empty((room + most + MOST_ROWS, 5))
+        number = _block_pulses(
+            np.ascontiguousarray(block),
+            start,
+            chosen,
+            settings,
+            *scratch,
+            np.empty((3, most), np.int64),
+            response_table(),
+            row,
+            out,
+        )
+    time, amplitude, integral, saturated, pulse = out[:number].T
+    return Pulses(
+        row[:number].copy(), time.copy(), amplitude.copy(), integral.copy(), saturated.astype(np.int8),
+        pulse.astype(np.int64),
+    )  # fmt: skip

@@ -42,6 +42,7 @@ def cloud(points: Floats, integral: Floats) -> cluster.Cloud:
     x, y, z = points.T
     pads = np.zeros(len(points), np.int32)  # clustering does not look at them
     columns = {"x": x, "y": y, "z": z, "integral": integral, "scale": np.ones(len(points)), "pad": pads}
+    columns["pulse"] = np.arange(len(points))
     return cluster.Cloud(event, columns)
 
 

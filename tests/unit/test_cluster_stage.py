@@ -51,6 +51,7 @@ def as_columns(points: NDArray[np.float64], random: np.random.Generator) -> dict
         "time": random.uniform(0, 511, n_points),
         "scale": random.choice([0.5, 1.0], n_points),
         "saturated": np.zeros(n_points),
+        "pulse": np.arange(n_points),
     }
 
 

@@ -40,6 +40,7 @@ def arc(seed: int, n_points: int = 60) -> dict[str, Any]:
         "scale": np.where(np.hypot(x, y) < 138, 0.5, 1.0),
         "pad": np.zeros(n_points, np.int32),
         "cloud_point": np.arange(n_points),
+        "pulse": np.arange(n_points),
     }
 
 

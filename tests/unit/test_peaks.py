@@ -37,10 +37,10 @@ def signal_of(samples: NDArray[np.integer], scale: float) -> NDArray[np.float64]
 def found_in(signal: NDArray[np.float64], chosen: pulses.PulseSettings, raw: NDArray[np.int32] | None = None) -> list:
     """Time, amplitude, integral, saturated of the pulses in a baseline-subtracted trace, by the kernel."""
     most = len(signal) // 2 + 1
-    out = np.empty((most, 4))
+    out = np.empty((most, 5))
     trace = np.zeros(len(signal), np.int32) if raw is None else raw
-    number = pulses._trace_pulses(trace, signal, chosen, np.empty((3, most), np.int64), out)
-    return [tuple(row) for row in out[:number]]
+    number, _ = pulses._trace_pulses(trace, signal, chosen, np.empty((3, most), np.int64), out)
+    return [tuple(row[:4]) for row in out[:number]]
 
 
 def naive(signal: NDArray[np.float64], chosen: pulses.PulseSettings) -> list:
@@ -85,6 +85,7 @@ def test_peaks_are_those_of_scipy(relative_height: float) -> None:
     for _ in range(600):
         chosen = PADS._replace(
             relative_height=relative_height,
+            shaping=0.0,
             separation=rng.uniform(1, 80),
             prominence=rng.uniform(1, 80),
             threshold=rng.uniform(1, 80),
@@ -205,7 +206,7 @@ def test_maxima_are_runs_over_the_threshold_with_lower_neighbours(signal: NDArra
 @settings(deadline=None, max_examples=100)
 @given(hnp.arrays(np.int16, (3, 60), elements=st.integers(300, 420)), st.integers(0, 130))
 def test_traces_that_are_skipped_have_no_pulses(block: NDArray[np.int16], threshold: int) -> None:
-    chosen = PADS._replace(threshold=float(threshold), prominence=1.0, separation=1.0, max_pulses=99)
+    chosen = PADS._replace(threshold=float(threshold), prominence=1.0, separation=1.0, max_pulses=99, shaping=0.0)
     found = pulses.find_pulses(block, chosen)
     for row, samples in enumerate(block):
         expected = naive(signal_of(samples, chosen.baseline_window_scale), chosen)
@@ -220,7 +221,7 @@ def test_constant_trace_has_no_pulse(value: int) -> None:
 @pytest.mark.parametrize("shape", [(0, 512), (4, 0), (4, 1), (4, 2)])
 def test_nothing_in_nothing_out(shape: tuple[int, int]) -> None:
     found = pulses.find_pulses(np.zeros(shape, np.int16), PADS)
-    assert [len(column) for column in found] == [0] * 5
+    assert [len(column) for column in found] == [0] * 6
 
 
 @settings(deadline=None, max_examples=100)

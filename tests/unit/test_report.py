@@ -121,7 +121,7 @@ def test_a_run_looks_the_same_whichever_runs_are_beside_it(experiment: Any, new:
     new.write_run(1)
     build_report(new.parameters, new.results, [1])
     own = [name for name in names.figure_files([1], GATES, True) if "/run_0001/" in name]
-    assert len(own) == 7
+    assert len(own) == 8
     for name in own:
         assert (new.results / name).read_bytes() == (experiment.results / name).read_bytes(), name
 

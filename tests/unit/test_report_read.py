@@ -38,7 +38,7 @@ def test_a_complete_run_has_all_its_tables(new: Any) -> None:
     assert [frame.height for frame in frames if frame is not None] == [6] * 5
     assert run.rejected["reason"].to_list() == [f"trace of {rows} rows" for rows in (3, 5, 9)]
     assert run.masked is not None
-    assert run.masked["pad"].to_list() == [17, 4000]
+    assert run.masked["pad"].to_list() == [17, 4000, 5000]
 
 
 def test_a_damaged_product_is_a_failure_that_says_what_to_do(new: Any) -> None:

@@ -123,7 +123,12 @@ def clouds(tmp_path: Path) -> Path:
             writer.append("events", columns | ion_chamber)
             points = {"x": 90 * np.cos(angle), "y": 90 * np.sin(angle), "z": 100 * angle + random.normal(0, 1, size)}
             same = dict.fromkeys(("amplitude", "integral", "time"), np.full(size, 100.0))
-            other = {"pad": np.arange(size), "scale": np.ones(size), "saturated": np.zeros(size)}
+            other = {
+                "pad": np.arange(size),
+                "scale": np.ones(size),
+                "saturated": np.zeros(size),
+                "pulse": np.arange(size),
+            }
             writer.append("points", points | same | other)
         writer.counts = {"events": 40}
     return tmp_path

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spyral_core.detector.pads import builtin
+from spyral_core.detector.pads import N_PADS, builtin
 from spyral_core.fitting.scattering import Fluctuations
 from spyral_core.fitting.settings import FitSettings, Track
 from spyral_core.phases.solve import FEWEST_POINTS, Selected, plane_of, process
@@ -41,12 +41,15 @@ def cluster(lit_pads: ModuleType) -> Selected:
     return Selected(estimate, lit_pads.track_of(*particle, DIFFUSION, generator))
 
 
-def test_the_fit_sees_triangles_around_their_centroids_and_no_beam_pads() -> None:
-    plane, pads = plane_of(builtin()), builtin()
+def test_the_fit_sees_triangles_around_their_centroids_and_no_beam_or_masked_pads() -> None:
+    pads, masked = builtin(), np.zeros(N_PADS, np.bool_)
+    plane = plane_of(pads, masked)
     np.testing.assert_allclose(plane.corners.mean(axis=1), 0.0, atol=1e-9)
     np.testing.assert_allclose(plane.corners + plane.xy[:, None], pads.vertices)
     assert np.count_nonzero(~plane.used) == 122
     assert np.hypot(*plane.xy[~plane.used].T).max() < 25
+    masked[[40, 7000]] = True
+    assert np.flatnonzero(plane.used & ~plane_of(pads, masked).used).tolist() == [40, 7000]
 
 
 def test_a_row_is_in_metres_and_of_the_particle(cluster: Selected, settings: FitSettings) -> None:

@@ -21,7 +21,8 @@ from spyral_core.phases import survey
 from spyral_core.signal.faulty_pads import N_NEIGHBOURS, Hits, Places, _largest_groups, at_least
 from spyral_core.traces.writer import TraceWriter
 
-CHOICE = SimpleNamespace(noisy_pad_share=0.5, repeated_charge_share=0.5, min_hits=8)
+CHOICE = SimpleNamespace(noisy_pad_share=0.5, repeated_charge_share=0.5, min_hits=8, dead_pad_share=0.2)
+THRESHOLD = 40.0  # ADC
 PLANE = pads.builtin()
 USED = np.flatnonzero(~PLANE.beam)
 RADIUS = np.hypot(PLANE.x, PLANE.y)
@@ -57,7 +58,7 @@ def tracks() -> NDArray[np.float64]:
 
 
 def masked(hits: Hits, n_events: int) -> dict[int, str]:
-    columns = survey.examine(hits, n_events, CHOICE)
+    columns = survey.examine(hits, n_events, CHOICE, THRESHOLD)
     assert np.array_equal(columns["masked"], columns["reason"] != "")
     return {int(pad): str(columns["reason"][pad]) for pad in np.flatnonzero(columns["masked"])}
 
@@ -141,7 +142,7 @@ def test_false_masks_are_rarer_than_promised(n_events: int) -> None:
 
 
 def test_neighbours_are_the_nearest_pads_outside_the_beam() -> None:
-    places = Places(PLANE.x, PLANE.y, ~PLANE.beam)
+    places = Places(PLANE.x, PLANE.y, ~PLANE.beam, PLANE.scale < 1)
     for pad in (0, 700, 5000, 9000, int(np.flatnonzero(PLANE.beam)[0])):
         distance = np.hypot(PLANE.x[USED] - PLANE.x[pad], PLANE.y[USED] - PLANE.y[pad])
         expected = [other for other in USED[np.lexsort((USED, distance.round(6)))] if other != pad]

@@ -115,6 +115,17 @@ def test_what_a_changed_file_reruns(
     assert workspace.planned() == expected
 
 
+def test_a_survey_that_finds_other_pads_reruns_the_fits_of_its_run(workspace: Workspace) -> None:
+    """Not only through the point clouds: the fit itself asks which pads could have been silent."""
+    survey = workspace.folder / "results/survey/run_0001.parquet"
+    survey.write_bytes(b"another mask")
+    future = time.time() + 10
+    os.utime(survey, (future, future))
+    assert workspace.planned() == jobs(*AFTER["pointcloud"], runs=1)
+    solved = "results/solver/deuteron/run_0001.parquet"
+    assert workspace.planned(solved, "--allowed-rules", "solve") == {"solve": 1}
+
+
 def module_file(project: Path, name: str) -> Path:
     return project.joinpath(*STAGES[name].module.split(".")).with_suffix(".py")
 

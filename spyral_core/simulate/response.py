@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from spyral_core.compiled import kernel
 
@@ -13,6 +14,8 @@ N_SAMPLES = 512
 ADC_RANGE = 4095
 FEMTOCOULOMB = 1.602176634e-4  # charge of an electron [fC], exact (SI)
 PHASES = 32  # arrival times are resolved to this part of a time bucket
+QUADRATURE = 60  # places at which the response is asked for
+LEAST_WIDTH = 1e-3  # of charges, in shaping times: those arrive at once
 LASTING = 7.0  # shaping times after which the response is below 1e-5 of its maximum
 
 
@@ -40,12 +43,19 @@ PEAK_TIME = _peak_time()
 def peak_delay(variance: float, shaping_time: float) -> float:
     """How much later a pulse has its maximum when its charge arrives spread in time, with this variance, than at once.
 
-    The response falls more slowly than it rises: to first order its maximum moves by −½ σ² f‴/f″ (f″ and f‴ at the
-    maximum of `shape`). Any one unit of time for the shaping time and the result, squared for the variance.
+    The response falls more slowly than it rises. Any one unit of time for the shaping time and the result, squared for
+    the variance.
     """
-    t = PEAK_TIME
-    second, third = -3 / t**2 - 1 / np.sin(t) ** 2, 6 / t**3 + 2 * np.cos(t) / np.sin(t) ** 3
-    return float(-0.5 * variance / shaping_time * third / second)
+    width = np.sqrt(variance) / shaping_time
+    places, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE)
+
+    def slope(t: float) -> float:
+        """Of the response, folded with the normal distribution: that of the normal distribution times the response."""
+        return float(weights @ (places * shape(t + width * places)))
+
+    if width < LEAST_WIDTH:
+        return 0.0
+    return float(shaping_time * (brentq(slope, PEAK_TIME - width, PEAK_TIME + width) - PEAK_TIME))
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ any job, with the key's path and what is allowed. An editor checks the file whil
 
 A section whose default is `null` is off; `{}` turns it on with the defaults of its keys. A nucleus is `[Z, A]`.
 
-Gas target, at 293 K: `{"compound": [[Z, A, stoichiometry], …], "pressure(Torr)": 300.0}`, or a mixture:
-`{"components": [[[1, 1, 4], [6, 12, 1]], [[18, 40, 1]]], "volume_fractions": [0.1, 0.9], "pressure(Torr)": 50.0}`.
+Gas target: `{"compound": [[Z, A, stoichiometry], …], "pressure(Torr)": 300.0}`, or a mixture:
+`{"components": [[[1, 1, 4], [6, 12, 1]], [[18, 40, 1]]], "volume_fractions": [0.1, 0.9], "pressure(Torr)": 50.0}`; at
+293 K, or with `"temperature(K)": 296.5`.
 Particle gate: `{"name": "p", "xaxis": "dEdx", "yaxis": "brho", "vertices": [[x, y], …], "Z": 1, "A": 1}`; without axes
 dEdx and brho are meant. Its results lie in `solver/<file's name without .json>/`.
 """

@@ -16,13 +16,13 @@ from spyral_core.physics.nuclei import ATOMIC_MASS_UNIT, atomic_mass, nuclear_ma
 
 GAS_CONSTANT = 8.31446261815324  # J/(mol K)
 PASCAL_PER_TORR = 101325 / 760
-TEMPERATURE = 293.0  # K
+TEMPERATURE = 293.0  # K, where none is given
 MOST_ATOMS = 1000  # of one isotope in a molecule
 
 
 @dataclass(frozen=True)
 class GasTarget:
-    """A gas: its elements as (Z, A, atoms per molecule) and its pressure [torr].
+    """A gas: its elements as (Z, A, atoms per molecule), its pressure [torr] and temperature [K].
 
     A mixture has one entry an element and component, its atoms multiplied by the component's volume fraction: to
     stopping only the mean molecule matters.
@@ -30,6 +30,7 @@ class GasTarget:
 
     elements: tuple[tuple[int, int, float], ...]
     pressure: float
+    temperature: float = TEMPERATURE
 
     @property
     def molar_mass(self) -> float:
@@ -38,8 +39,8 @@ class GasTarget:
 
     @property
     def density(self) -> float:
-        """Density of the ideal gas at 293 K [g/cm³]."""
-        return self.pressure * PASCAL_PER_TORR * self.molar_mass / (GAS_CONSTANT * TEMPERATURE) * 1e-6
+        """Density of the ideal gas [g/cm³]."""
+        return self.pressure * PASCAL_PER_TORR * self.molar_mass / (GAS_CONSTANT * self.temperature) * 1e-6
 
     def stopping(self, Z: int, A: int) -> StoppingTable:
         """How this gas stops a nucleus; tables are made once."""
@@ -155,7 +156,8 @@ def load_gas(path: str | Path) -> GasTarget:
     """Read a gas target from JSON: one compound, or components with their volume fractions.
 
     `{"compound": [[Z, A, atoms], …], "pressure(Torr)": 300.0}` or `{"components": [[[Z, A, atoms], …], …],
-    "volume_fractions": […], "pressure(Torr)": 50.0}`. Raises ConfigurationError naming the file and the fault.
+    "volume_fractions": […], "pressure(Torr)": 50.0}`, and `"temperature(K)"` if it is not 293. Raises
+    ConfigurationError naming the file and the fault.
     """
     expected = "`compound` ([[Z, A, atoms], …]) or `components` with `volume_fractions`, and `pressure(Torr)`"
     return read_json("gas", path, parse_gas, expected)
@@ -168,6 +170,9 @@ def parse_gas(values: Any) -> GasTarget:
     pressure = float(values["pressure(Torr)"])
     if not 0 < pressure < 1e6:
         raise ValueError(f"pressure(Torr) must be above 0 and below 1e6 (found {pressure})")
+    temperature = float(values.get("temperature(K)", TEMPERATURE))
+    if not 0 < temperature < 1e4:
+        raise ValueError(f"temperature(K) must be above 0 and below 1e4 (found {temperature})")
     if "compound" in values:
         components, fractions = [values["compound"]], [1.0]
     else:
@@ -183,7 +188,7 @@ def parse_gas(values: Any) -> GasTarget:
     )
     if not elements:
         raise ValueError("no element is given")
-    return GasTarget(elements, pressure)
+    return GasTarget(elements, pressure, temperature)
 
 
 def _element(entry: Any, fraction: float) -> tuple[int, int, float]:

@@ -23,6 +23,13 @@ def test_density_is_that_of_an_ideal_gas_of_real_molecules() -> None:
     assert hydrogen.density == pytest.approx(2.01565 / 24042.8, rel=1e-5)
 
 
+def test_a_warmer_gas_is_thinner() -> None:
+    gas = {"compound": [[1, 2, 2]], "pressure(Torr)": 600.0}
+    cold, warm = parse_gas(gas), parse_gas({**gas, "temperature(K)": 303.0})
+    assert cold.density / warm.density == pytest.approx(303 / 293)
+    assert warm.stopping(1, 1).range(5.0) == pytest.approx(cold.stopping(1, 1).range(5.0) * 303 / 293, rel=1e-4)
+
+
 def test_a_mixture_has_the_density_of_its_parts() -> None:
     mixture = parse_gas(
         {"components": [[[1, 1, 4], [6, 12, 1]], [[18, 40, 1]]], "volume_fractions": [0.1, 0.9], "pressure(Torr)": 50.0}

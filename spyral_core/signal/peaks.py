@@ -138,19 +138,6 @@ def edges(signal: Signal, peak: int, level: float) -> tuple[float, float]:
 
 
 @kernel
-def summit(signal: Signal, first: int, last: int) -> float:
-    """Time of a maximum [samples]: vertex of the parabola through three samples, or the middle of a plateau.
-
-    `0 < first ≤ last < n − 1`.
-    """
-    if last > first:
-        return 0.5 * (first + last)
-    fall_left = signal[first] - signal[first - 1]
-    fall_right = signal[first] - signal[first + 1]
-    return float(first + 0.5 * (fall_left - fall_right) / (fall_left + fall_right))
-
-
-@kernel
 def saturated_run(samples: NDArray[np.int32], peak: int, ceiling: float) -> tuple[int, int]:
     """First and last sample of the run at or over `ceiling` that holds `peak`; `last < first` if there is none."""
     first = last = peak

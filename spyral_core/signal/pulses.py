@@ -14,6 +14,7 @@ from spyral_core.signal import baseline, peaks
 from spyral_core.signal.overlaps import MOST_ROWS, is_unusual, separate
 from spyral_core.signal.response_table import response_table
 from spyral_core.signal.restore import lateness, restore
+from spyral_core.signal.summit import THREE_SAMPLES, Summit, summit_of, time_of_summit
 
 GET_CEILING = 4090.0  # the 12-bit ADC ends at 4095; a few counts less for the noise of the converter
 SATURATED_SAMPLES = 3
@@ -28,7 +29,7 @@ class PulseSettings(NamedTuple):
 
     `relative_height` is where on its prominence, from the top, a peak's width is taken; a pulse of three samples or
     more at raw values from `ceiling` on is saturated; a trace with more than `max_pulses` gives none; `shaping` is τ of
-    the GET response (`restore`).
+    the GET response (`restore`), `summit` how the time is found.
     """
 
     baseline_window_scale: float
@@ -41,6 +42,7 @@ class PulseSettings(NamedTuple):
     ceiling: float
     max_pulses: int
     shaping: float
+    summit: Summit
 
 
 class Pulses(NamedTuple):
@@ -101,6 +103,7 @@ def _settings(
         ceiling=ceiling,
         max_pulses=max_pulses,
         shaping=shaping,
+        summit=summit_of(shaping) if shaping > 0.0 else THREE_SAMPLES,
     )
 
 
@@ -147,7 +150,8 @@ def _trace_pulses(
             late = settings.shaping * lateness(level / out[n_pulses, 1])
             out[n_pulses, 0] = max(0.5 * (run_first + run_last) - late, float(run_first))
         else:
-            out[n_pulses, 0], out[n_pulses, 1] = peaks.summit(signal, first[k], last[k]), signal[peak]
+            out[n_pulses, 0] = time_of_summit(signal, first[k], last[k], settings.summit)
+            out[n_pulses, 1] = signal[peak]
         integral = 0.0
         for i in range(math.floor(left), math.ceil(right)):
             integral += abs(signal[i])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core.detector.pads import builtin, pads_at
+from spyral_core.fitting.curve import curve_point, points_on_curve
+from spyral_core.fitting.expected_charge import expected_charges
 from spyral_core.fitting.scattering import Fluctuations, deflection
 from spyral_core.fitting.settings import FitSettings, Plane, Track
+from spyral_core.fitting.silent_pads import silent_pads
 from spyral_core.phases.solve import plane_of
-from spyral_core.physics.motion import SHORTEST_RANGE, Motion, advance, ke_and_loss, start_state
+from spyral_core.physics.motion import SHORTEST_RANGE, Motion, advance, ke_and_loss, start_state, trajectory
 from spyral_core.physics.nuclei import brho_from_ke
 
 Array = NDArray[np.float64]
@@ -110,6 +114,12 @@ def collected(
     )  # fmt: skip
 
 
+def above(track: Track, threshold: float) -> Track:
+    """What of a track is seen if a pad needs a charge of `threshold` [electrons]."""
+    lit = track.charge > threshold * W_VALUE
+    return Track(track.points[lit], track.charge[lit], track.scale[lit], track.pads[lit])
+
+
 def smeared(places: Array, losses: Array, diffusion: float, copies: int = 64) -> tuple[Array, Array]:
     """Places and charges of `copies` times as many packets, displaced by evenly spread quantiles: nearly no noise."""
     from scipy.stats import norm
@@ -120,3 +130,67 @@ def smeared(places: Array, losses: Array, diffusion: float, copies: int = 64) ->
     electrons = np.repeat(places, copies, axis=0)
     electrons[:, :2] += quantiles * np.sqrt(diffusion * (LENGTH - electrons[:, 2]))[:, None]
     return electrons, np.repeat(losses / copies, copies)
+
+
+def line(
+    motion: Motion, angle: float, off: float, ke: float, polar: float = math.pi / 2, reach: float = 230.0
+) -> tuple[Array, Array]:
+    """Path and states of a track that passes the axis at `off` mm, half-way in z; straight without fields."""
+    along, normal = np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
+    start = np.array([*(-reach * along + off * normal), LENGTH / 2 - reach / math.tan(polar), ke, polar, angle])
+    path, states, _ = trajectory(motion, start, (math.hypot(reach, off) + 10, -1e3, 2e3))
+    return path, states
+
+
+def charge_on(motion: Motion, path: Array, states: Array, spacing: float = 0.1) -> tuple[Array, Array]:
+    """Middles (n, 3) [mm] and energy losses (n,) [MeV] of steps of a trajectory."""
+    edges = np.append(np.arange(0.0, path[-1], spacing), path[-1])
+    left = np.interp(edges, path, states[:, 6])
+    losses = -np.diff([ke_and_loss(value, motion.constants, motion.log_ke, motion.slope)[0] for value in left])
+    middle = (edges[1:] + edges[:-1]) / 2
+    cells = np.clip(np.searchsorted(path, middle) - 1, 0, len(path) - 2)
+    shares = (middle - path[cells]) / (path[cells + 1] - path[cells])
+    places = [curve_point(path, states, cell, share) for cell, share in zip(cells, shares, strict=True)]
+    return np.array(places), losses
+
+
+def straggled(places: Array, losses: Array, straggling: float, generator: np.random.Generator) -> Array:
+    """Losses (n,) [MeV] that fluctuate with a variance of `straggling` [MeV²/mm], as sums of many positive ones do."""
+    lengths = np.linalg.norm(np.gradient(places, axis=0), axis=1)
+    scale = straggling * lengths / losses
+    fluctuated: Array = generator.gamma(losses / scale, scale)
+    return fluctuated
+
+
+class Seen(NamedTuple):
+    """A track's pads on a trajectory, behind them the silent ones beside it, and what is expected of them."""
+
+    pads: NDArray[np.int64]
+    place: Array
+    beyond: Array
+    deviation: Array
+    direction: Array
+    drift: Array
+    expected: Array
+
+
+def seen(track: Track, motion: Motion, path: Array, states: Array, diffusion: float, silent: bool = False) -> Seen:
+    """The pads of a track on a trajectory; with the `silent` ones if wanted."""
+    pads, (place, beyond, deviation, direction) = track.pads, points_on_curve(track.points, 2.0, path, states)
+    z = track.points[:, 2]
+    all_pads = plane()
+    if silent:
+        fired = np.isin(np.arange(len(all_pads.xy)), pads)
+        visible = np.array([25.0, 270.0, 0.0, LENGTH])
+        more, *rest = silent_pads(
+            path, states, place.min(), place.max(), visible, all_pads.xy, all_pads.used, fired, *all_pads.index
+        )
+        pads, beyond = np.concatenate([pads, more]), np.concatenate([beyond, np.zeros(len(more))])
+        place, deviation, direction, z = (
+            np.concatenate(both) for both in zip((place, deviation, direction, z), rest, strict=True)
+        )
+    expected = expected_charges(
+        place, beyond, deviation, direction, all_pads.corners[pads], LENGTH - z, diffusion, path, states,
+        motion.constants, motion.log_ke, motion.slope,
+    )  # fmt: skip
+    return Seen(pads, place, beyond, deviation, direction, LENGTH - z, expected)

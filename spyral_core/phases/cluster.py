@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core import store, tables
+from spyral_core.clustering.beam_like import beam_like
 from spyral_core.clustering.continuity_join import continuity_join
 from spyral_core.clustering.grouping import drop_small
 from spyral_core.clustering.hdbscan import hdbscan
@@ -93,7 +94,9 @@ def process(cloud: Cloud, parameters: SimpleNamespace) -> Product:
     if not np.isfinite(points).all():
         raise RejectedEventError("the point cloud holds positions that are not numbers")
     charge = columns["integral"][order] / columns["scale"][order]
-    labels = find_clusters(points, charge, parameters)
+    labels = np.full(len(order), -1)
+    across = np.flatnonzero(~beam_like(points, columns["pad"][order], columns["pulse"][order]))
+    labels[across] = find_clusters(points[across], charge[across], parameters)
     names, sizes, directions, chosen = list_clusters(points, labels, parameters.direction_threshold)
     rows = order[chosen]
     return Product(

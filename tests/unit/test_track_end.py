@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spyral_core.fitting.nodes import expected_charges, gather, points_on_curve
+from spyral_core.fitting.nodes import gather
 from spyral_core.fitting.settings import Track
 from spyral_core.fitting.track_end import LARGEST_SHIFT, LEAST_SIGMA, NOT_MEASURED, end_of
 from spyral_core.physics.gas import parse_gas
-from spyral_core.physics.motion import ke_and_loss, motion_of, trajectory
+from spyral_core.physics.motion import motion_of, trajectory
 
 Array = NDArray[np.float64]
 GAS = parse_gas({"compound": [[1, 2, 2]], "pressure(Torr)": 300.0})
@@ -33,28 +33,18 @@ def line(angle: float, further: float, polar: float) -> tuple[Array, Array]:
     return path, states
 
 
-def charge_on(path: Array, states: Array, spacing: float) -> tuple[Array, Array]:
-    edges = np.append(np.arange(0.0, path[-1], spacing), path[-1])
-    left = np.interp(edges, path, states[:, 6])
-    losses = -np.diff([ke_and_loss(value, *TABLES)[0] for value in left])
-    middle = (edges[1:] + edges[:-1]) / 2
-    return np.column_stack([np.interp(middle, path, states[:, axis]) for axis in range(3)]), losses
-
-
 def measured(
     track: Track, lit_pads: ModuleType, path: Array, states: Array, used: NDArray[np.bool_] | None = None
 ) -> tuple[float, float]:
     """Shift and standard deviation of the end of a trajectory."""
-    plane = lit_pads.plane()
-    place, beyond, deviation, direction = points_on_curve(track.points, 2.0, path, states)
-    drift = LENGTH - track.points[:, 2]
-    expected = expected_charges(
-        place, beyond, deviation, direction, plane.corners[track.pads], drift, DIFFUSION, path, states, *TABLES
-    )
-    *_, level, noise = gather(place, beyond, deviation, track.charge, expected, 12.0, drift, DIFFUSION)
+    plane, seen = lit_pads.plane(), lit_pads.seen(track, STRAIGHT, path, states, DIFFUSION)
+    *_, level, noise = gather(
+        seen.place, seen.beyond, seen.deviation, seen.direction, track.charge, seen.expected, 12.0, seen.drift,
+        DIFFUSION, 0.0,
+    )  # fmt: skip
     found: tuple[float, float] = end_of(
-        place, beyond, expected, track.points, track.charge, track.pads, DIFFUSION, level, noise, path, states,
-        plane.xy, plane.corners, plane.used if used is None else used, LENGTH, *TABLES,
+        seen.place, seen.beyond, seen.expected, track.points, track.charge, track.pads, DIFFUSION, level, noise, path,
+        states, plane.xy, plane.corners, plane.used if used is None else used, LENGTH, *TABLES,
     )  # fmt: skip
     return found
 
@@ -68,7 +58,7 @@ def found_of(lit_pads: ModuleType, shift: float, rounds: int, seeds: int) -> tup
     for seed in range(seeds):
         generator = np.random.default_rng(seed)
         angle, polar = generator.uniform(-3, 3), math.radians(generator.uniform(60, 120))
-        track = lit_pads.track_of(*charge_on(*line(angle, shift, polar), 1.0), DIFFUSION, generator)
+        track = lit_pads.track_of(*lit_pads.charge_on(STRAIGHT, *line(angle, shift, polar), 1.0), DIFFUSION, generator)
         end, sigma = 0.0, NOT_MEASURED
         for _ in range(rounds):
             further, sigma = measured(track, lit_pads, *line(angle, end, polar))
@@ -105,7 +95,7 @@ def test_it_moves_by_no_more_than_pads_can_tell(lit_pads: ModuleType) -> None:
 def test_among_pads_that_are_not_read_no_end_is_measured(lit_pads: ModuleType) -> None:
     path, states = line(0.2, 0.0, 1.6)
     plane = lit_pads.plane()
-    track = lit_pads.track_of(*charge_on(path, states, 1.0), DIFFUSION, np.random.default_rng(1))
+    track = lit_pads.track_of(*lit_pads.charge_on(STRAIGHT, path, states, 1.0), DIFFUSION, np.random.default_rng(1))
     distance = np.linalg.norm(plane.xy - states[-1, :2], axis=1)
     lit = np.isin(np.arange(len(plane.xy)), track.pads)
     silent = np.flatnonzero(~lit & (distance < 12))
@@ -118,7 +108,7 @@ def test_among_pads_that_are_not_read_no_end_is_measured(lit_pads: ModuleType) -
 
 def test_two_pads_tell_no_end(lit_pads: ModuleType) -> None:
     path, states = line(0.2, 0.0, 1.6)
-    track = lit_pads.track_of(*charge_on(path, states, 1.0), DIFFUSION, np.random.default_rng(1))
+    track = lit_pads.track_of(*lit_pads.charge_on(STRAIGHT, path, states, 1.0), DIFFUSION, np.random.default_rng(1))
     far = np.linalg.norm(track.points[:, :2] - states[-1, :2], axis=1)
     keep = np.concatenate([np.flatnonzero(far > 60), np.argsort(far)[:2]])
     few = Track(track.points[keep], track.charge[keep], track.scale[keep], track.pads[keep])
@@ -130,7 +120,9 @@ def test_the_silence_behind_the_end_counts(lit_pads: ModuleType) -> None:
     plane = lit_pads.plane()
     with_silence, without = [], []
     for seed in range(20):
-        track = lit_pads.track_of(*charge_on(*line(0.9, 0.0, 1.5), 1.0), DIFFUSION, np.random.default_rng(seed))
+        track = lit_pads.track_of(
+            *lit_pads.charge_on(STRAIGHT, *line(0.9, 0.0, 1.5), 1.0), DIFFUSION, np.random.default_rng(seed)
+        )
         longer = line(0.9, 4.0, 1.5)
         far = np.linalg.norm(plane.xy - longer[1][-1, :2], axis=1) > 12.6
         close = plane.used & (~far | np.isin(np.arange(len(plane.xy)), track.pads))

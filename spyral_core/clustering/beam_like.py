@@ -1,6 +1,6 @@
 """Points of particles that fly along the beam: those that light a pad for too long to be a track across the gas.
 
-A beam particle off the axis, before its reaction, lights the same few pads all the way. No fit tells anything of it, but
+A beam particle off the axis lights the same few pads all the way to its reaction. No fit tells anything of it, but
 the ejectile begins where it ends, and together they would be one cluster.
 """
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from spyral_core.compiled import kernel
 
 
@@ -40,6 +42,14 @@ def curve_tangent(path, states, cell, share):  # type: ignore[no-untyped-def]
         a * (s1[1] - s0[1]) + b0 * s0[4] + b1 * s1[4],
         a * (s1[2] - s0[2]) + b0 * s0[5] + b1 * s1[5],
     )
+
+
+@kernel
+def curvature_across(path, states, cell):  # type: ignore[no-untyped-def]
+    """Curvature [1/mm] in a cell, as seen along the beam: positive if it turns to the left."""
+    first, second = states[cell], states[cell + 1]
+    across = max(math.hypot(first[3] + second[3], first[4] + second[4]), 1e-6) / 2
+    return (first[3] * second[4] - first[4] * second[3]) / across**3 / (path[cell + 1] - path[cell])
 
 
 @kernel
@@ -79,3 +89,24 @@ def nearest_place(x, y, z, weight_z, path, states, n_states):  # type: ignore[no
         if abs(ahead) < 1e-4:
             break
     return cell, share
+
+
+@kernel
+def points_on_curve(points, ratio, path, states):  # type: ignore[no-untyped-def]
+    """Where points (n, 3) lie on a trajectory: path length, mm beyond its end (n,), deviation and direction (n, 3).
+
+    `ratio`: the weight of distances along the beam over that of distances across it.
+    """
+    n = len(points)
+    place, beyond, deviation, direction = np.empty(n), np.zeros(n), np.empty((n, 3)), np.empty((n, 3))
+    for i in range(n):
+        x, y, z = points[i]
+        cell, share = nearest_place(x, y, z, ratio, path, states, len(path))
+        px, py, pz = curve_point(path, states, cell, share)
+        ux, uy, uz = curve_tangent(path, states, cell, share)
+        place[i] = path[cell] + share * (path[cell + 1] - path[cell])
+        deviation[i, 0], deviation[i, 1], deviation[i, 2] = x - px, y - py, z - pz
+        direction[i, 0], direction[i, 1], direction[i, 2] = ux, uy, uz
+        if cell == len(path) - 2 and share == 1.0:
+            beyond[i] = deviation[i, 0] * ux + deviation[i, 1] * uy + deviation[i, 2] * uz
+    return place, beyond, deviation, direction

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from spyral_core.fitting.curve import points_on_curve
 from spyral_core.fitting.minimise import Array
-from spyral_core.fitting.nodes import points_on_curve
 from spyral_core.fitting.sensitivity import N_PARAMETERS, follow_kicked, start_of
 from spyral_core.fitting.settings import FitSettings
 from spyral_core.fitting.track_fit import LOSS_SCALE

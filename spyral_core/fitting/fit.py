@@ -20,6 +20,7 @@ from spyral_core.fitting.turns import settled
 from spyral_core.physics.nuclei import ke_from_brho
 
 GOOD_LOSS = 2.0  # mean loss of a point: two directions, errors as expected, and kinks
+SURE_LOSS = 1.6  # of a spiral, below which no other number of turns is tried
 HOPELESS = 3.0  # times another species' loss: this one is not it
 
 
@@ -43,7 +44,8 @@ def fit_track(track: Track, first: FirstEstimate, settings: FitSettings) -> Trac
     """Fit a trajectory to a track; None if no start leads to a minimum.
 
     The first estimate leads to a robust minimum, around which the charge pattern is fitted (`refine`). If that does not
-    explain the track's points, the track is followed from its vertex (`follow`), and distant starts are tried.
+    explain the track's points, other numbers of turns are tried (`turns`), the track is followed from its vertex
+    (`follow`), and distant starts are tried.
     """
     (fit,) = fit_species(track, first, [settings])
     return fit
@@ -55,39 +57,44 @@ def fit_species(track: Track, first: FirstEstimate, species: Sequence[FitSetting
     Ways to a better fit are tried only while no species fits: they would bend a wrong one to the track.
     """
     weights = weights_of(track, species[0])
-    best: list[Refined | None] = [None] * len(species)
-    for way in (_from_nearby, _from_vertex, _from_afar):
-        found = way(track, weights, first, species)
-        best = [_better(known, new) for known, new in zip(best, found, strict=True)]
-        if any(fit is not None and fit.loss < GOOD_LOSS for fit in best):
-            break
+    nearby = _lowest_minima([first], track, weights, species)
+    best = _around_minima(nearby, track, weights, species)
+    if SURE_LOSS <= _least_loss(best) < GOOD_LOSS:
+        others = _settled(nearby, track, weights, species)
+        changed = [None if other is known else other for known, other in zip(nearby, others, strict=True)]
+        best = _better(best, _around_minima(changed, track, weights, species))
+    if _least_loss(best) >= GOOD_LOSS:
+        best = _better(best, [follow(track, weights, first, settings) for settings in species])
+    if _least_loss(best) >= GOOD_LOSS:
+        best = _better(best, _from_afar(nearby, track, weights, first, species))
     return [
         None if fit is None else _result(fit, settings, len(track.points))
         for fit, settings in zip(best, species, strict=True)
     ]
 
 
-def _from_nearby(
-    track: Track, weights: Array, first: FirstEstimate, species: Sequence[FitSettings]
-) -> list[Refined | None]:
-    return _around_minima(_lowest_minima([first], track, weights, species), track, weights, species)
-
-
-def _from_vertex(
-    track: Track, weights: Array, first: FirstEstimate, species: Sequence[FitSettings]
-) -> list[Refined | None]:
-    return [follow(track, weights, first, settings) for settings in species]
-
-
 def _from_afar(
-    track: Track, weights: Array, first: FirstEstimate, species: Sequence[FitSettings]
+    nearby: list[Minimum | None],
+    track: Track,
+    weights: Array,
+    first: FirstEstimate,
+    species: Sequence[FitSettings],
 ) -> list[Refined | None]:
-    lowest = _lowest_minima([first, *starts.distant(first)], track, weights, species)
-    settled_ones = [
-        None if minimum is None else settled(minimum, track.points, weights, settings)
+    distant = _lowest_minima(list(starts.distant(first)), track, weights, species)
+    lowest = [
+        min((one for one in both if one is not None), key=lambda one: one.value, default=None)
+        for both in zip(nearby, distant, strict=True)
+    ]
+    return _around_minima(_settled(lowest, track, weights, species), track, weights, species)
+
+
+def _settled(
+    lowest: list[Minimum | None], track: Track, weights: Array, species: Sequence[FitSettings]
+) -> list[Minimum | None]:
+    return [
+        None if minimum is None else settled(minimum, track, weights, settings)
         for minimum, settings in zip(lowest, species, strict=True)
     ]
-    return _around_minima(settled_ones, track, weights, species)
 
 
 def _lowest_minima(
@@ -115,10 +122,16 @@ def _around_minima(
     ]
 
 
-def _better(known: Refined | None, new: Refined | None) -> Refined | None:
-    if known is None or new is None:
-        return known or new
-    return new if new.loss < known.loss else known
+def _better(known: list[Refined | None], new: list[Refined | None]) -> list[Refined | None]:
+    """Each species' fit of lower loss."""
+    return [
+        one or other if one is None or other is None else other if other.loss < one.loss else one
+        for one, other in zip(known, new, strict=True)
+    ]
+
+
+def _least_loss(fits: list[Refined | None]) -> float:
+    return min((fit.loss for fit in fits if fit is not None), default=math.inf)
 
 
 def _result(refined: Refined, settings: FitSettings, n_points: int) -> TrackFit | None:

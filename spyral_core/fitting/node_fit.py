@@ -64,11 +64,11 @@ def design(  # type: ignore[no-untyped-def]
             cell, share, at, weights[n_nodes - 1], stops, len(path), smooth_path, smooth, changes, effects, end_changes,
             change, along,
         )  # fmt: skip
-        left, factor = _left_to_go(end, cell, share, at, path, states, visible)
+        left, factor, by_range = _left_to_go(end, cell, share, at, path, states, visible)
         if left != 0.0:
             root = math.sqrt(factor) / end[3]
             for k in range(n_all):
-                rows[3 * n_nodes, k] = -root * (end_changes[k] + along[k])
+                rows[3 * n_nodes, k] = -root * by_range * (end_changes[k] + along[k])
             right[3 * n_nodes] = root * left
     for axis in range(2):
         rows[3 * n_nodes + 1 + axis, :N_PARAMETERS] = changes[:, 0, axis] / beam_spot
@@ -141,14 +141,16 @@ def _add_node(node, place, tangent, weights, change, rows, right):  # type: igno
 
 @kernel
 def _left_to_go(end, cell, share, at, path, states, visible):  # type: ignore[no-untyped-def]
-    """How far [mm] the trajectory goes beyond the track's `end` (`design`), and the factor of its squared deviation."""
+    """How far [mm] the trajectory goes beyond the track's `end` (`design`), the factor of its squared deviation, and
+    how it changes with the range.
+    """
     if end[4] == 0.0:
-        left = silent_length(path, states, at, visible)
-        return left, cauchy((left / end[3]) ** 2)[1]
+        left, by_range = silent_length(path, states, at, visible)
+        return left, cauchy((left / end[3]) ** 2)[1], by_range
     last = len(path) - 1
     left = path[last] + states[last, 6] - at
     if cell == last - 1 and share == 1.0:
         x, y, z = curve_point(path, states, cell, share)
         ux, uy, uz = curve_tangent(path, states, cell, share)
         left -= (end[0] - x) * ux + (end[1] - y) * uy + (end[2] - z) * uz
-    return left, 1.0
+    return left, 1.0, 1.0

@@ -10,26 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from spyral_core.fitting.curve import points_on_curve
 from spyral_core.fitting.deflections import slabs_of
 from spyral_core.fitting.deviance import Z_RATIO, losses_of
+from spyral_core.fitting.deviation import EDGE
+from spyral_core.fitting.expected_charge import expected_charges
 from spyral_core.fitting.minimise import Array, Bounds
 from spyral_core.fitting.node_fit import design
-from spyral_core.fitting.nodes import expected_charges, gather, nodes_at, points_on_curve
+from spyral_core.fitting.nodes import gather, nodes_at
 from spyral_core.fitting.robust import parametrisation
 from spyral_core.fitting.sensitivity import N_PARAMETERS, POLAR, follow_kicked, start_of, trajectory_and_changes
 from spyral_core.fitting.settings import FitSettings, Track
+from spyral_core.fitting.silent_pads import silent_pads
 from spyral_core.fitting.track_end import NOT_MEASURED, end_of
 from spyral_core.fitting.track_fit import SILENT_SIGMA
 
 ROUNDS, ITERATIONS = 2, 8
 SMALL_STEP, UPHILL = 0.1, 1.1  # standard deviations; growth of χ² that is taken for noise
 NODE_LENGTH, LONGEST_NODE = 12.0, 60.0  # mm across the beam; mm of path
-ACROSS, ALONG = 1.0, 0.4  # stated errors of nodes: over those of the charges; mm for the time of one pad
+STATED = 1.0  # errors of nodes over those that the scatter within them tells
 STATED_WEIGHT = 4.0  # measurements that the stated errors are worth against the track's own
 LEAST_VARIANCE = 0.0025  # mm²: places of pads are not known better
 DAMPING_SCALE = 9.0  # χ² of a node from which on it counts for half
 MOST_DIFFUSION = 5.0  # times the configured one, or one over it
-EDGE = 15.0  # mm of drift around the ends of the record in which pulses are cut
 LARGEST_KICK = 8.0  # standard deviations
 
 
@@ -100,7 +103,7 @@ def refine(track: Track, weights: Array, start: KickedMotion, settings: FitSetti
     or these are not determined.
     """
     frame, free = parametrisation(settings)
-    errors = _Errors(ACROSS, ALONG, settings.diffusion, np.ones(0))
+    errors = _Errors(STATED, STATED, settings.diffusion, np.ones(0))
     path, states, _, _ = trajectory_and_changes(start.parameters, frame, settings.volume, *settings.tables)
     places, sizes = slabs_of(path, states, settings.noise, *settings.tables)
     unknowns = np.concatenate([start.parameters, _carried(start, places).ravel()])
@@ -154,16 +157,17 @@ def _gather(
     kicks = unknowns[N_PARAMETERS:].reshape(-1, 3) * sizes
     start = start_of(unknowns[:N_PARAMETERS], frame, (settings.tables[0][1], settings.tables[0][0]))
     path, states, stops = follow_kicked(start, settings.volume, places, kicks, *settings.tables)
-    place, beyond, deviation, direction = points_on_curve(track.points, Z_RATIO, path, states)
-    drift = np.maximum(settings.length - track.points[:, 2], 1.0)
+    seen = _seen(track, path, states, settings)
     expected = expected_charges(
-        place, beyond, deviation, direction, settings.plane.corners[track.pads], drift, errors.diffusion, path, states,
-        *settings.tables,
+        seen.place, seen.beyond, seen.deviation, seen.direction, settings.plane.corners[seen.pads], seen.drift,
+        errors.diffusion, path, states, *settings.tables,
     )  # fmt: skip
     length = min(NODE_LENGTH / max(math.sin(unknowns[POLAR]), 1e-3), LONGEST_NODE)
     at, offset, variance, diffusion, level, spread = gather(
-        place, beyond, deviation, track.charge, expected, length, drift, errors.diffusion
-    )
+        seen.place, seen.beyond, seen.deviation, seen.direction, track.charge, expected, length, seen.drift,
+        errors.diffusion, settings.straggling,
+    )  # fmt: skip
+    place, beyond, expected = (every[: len(track.charge)] for every in (seen.place, seen.beyond, expected))
     errors.diffusion = min(max(diffusion, settings.diffusion / MOST_DIFFUSION), settings.diffusion * MOST_DIFFUSION)
     end = np.array([*track.points[np.argmax(place)], SILENT_SIGMA, 0.0])
     if stops and _recorded(states[-1, 2], settings):
@@ -174,6 +178,35 @@ def _gather(
         if sigma != NOT_MEASURED:
             end = np.array([*(states[-1, :3] + shift * states[-1, 3:6]), sigma, 1.0])
     return nodes_at(at, offset, path, states), variance, end, float(level)
+
+
+class _Seen(NamedTuple):
+    """The points of a track on a trajectory (`points_on_curve`), and behind them pads beside it that were silent."""
+
+    pads: NDArray[np.int64]
+    place: Array
+    beyond: Array
+    deviation: Array
+    direction: Array
+    drift: Array
+
+
+def _seen(track: Track, path: Array, states: Array, settings: FitSettings) -> _Seen:
+    plane = settings.plane
+    place, beyond, deviation, direction = points_on_curve(track.points, Z_RATIO, path, states)
+    fired = np.zeros(len(plane.xy), np.bool_)
+    fired[track.pads] = True
+    silent, silent_place, silent_deviation, silent_direction, silent_z = silent_pads(
+        path, states, place.min(), place.max(), settings.visible, plane.xy, plane.used, fired, *plane.index
+    )
+    return _Seen(
+        np.concatenate([track.pads, silent]),
+        np.concatenate([place, silent_place]),
+        np.concatenate([beyond, np.zeros(len(silent))]),
+        np.concatenate([deviation, silent_deviation]),
+        np.concatenate([direction, silent_direction]),
+        np.maximum(settings.length - np.concatenate([track.points[:, 2], silent_z]), 1.0),
+    )
 
 
 def _recorded(z: float, settings: FitSettings) -> bool:
@@ -243,7 +276,7 @@ def _judge(minimum: _Minimum, free: NDArray[np.bool_], errors: _Errors) -> tuple
     leverage = taken_up.sum(axis=0).reshape(n_nodes, 3)
     across, along = squares[:, 0] + squares[:, 1], squares[:, 2]
     free_across, free_along = 2.0 - taken - leverage[:, 0] - leverage[:, 1], taken - leverage[:, 2]
-    stated_across, stated_along = (ACROSS / errors.across) ** 2, (ALONG / errors.along) ** 2
+    stated_across, stated_along = (STATED / errors.across) ** 2, (STATED / errors.along) ** 2
     chi2 = np.sum((across / stated_across + along / stated_along) / errors.counts)
     counts = 1.0 / (1.0 + (across + along) / DAMPING_SCALE)
     errors.across *= _ratio(counts, across, free_across, stated_across)

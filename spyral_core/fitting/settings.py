@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spyral_core.fitting.scattering import Fluctuations
+from spyral_core.fitting.silent_pads import PadIndex, index_pads
 from spyral_core.physics.motion import Motion
 
 Array = NDArray[np.float64]
@@ -30,6 +32,11 @@ class Plane:
     xy: Array
     corners: Array
     used: NDArray[np.bool_]
+
+    @cached_property
+    def index(self) -> PadIndex:
+        """Where the pads lie, for looking them up."""
+        return index_pads(self.xy)
 
 
 @dataclass(frozen=True)
@@ -67,3 +74,8 @@ class FitSettings:
     def noise(self) -> Array:
         """Scattering and straggling as kernels take them."""
         return np.array([self.fluctuations.scattering, self.fluctuations.straggling])
+
+    @property
+    def straggling(self) -> float:
+        """Variance of the energy loss [MeV²/mm]."""
+        return self.Z**2 * self.fluctuations.straggling

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from spyral_core.compiled import kernel
-from spyral_core.fitting.curve import curve_point, curve_tangent, nearest_place
-from spyral_core.fitting.nodes import CHARGE_SPREAD, FLOOR, expected_charge
+from spyral_core.fitting.curve import curvature_across, curve_point, curve_tangent, nearest_place
+from spyral_core.fitting.expected_charge import expected_charge
+from spyral_core.fitting.node_charges import CHARGE_SPREAD, FLOOR
 
 END_LENGTH = 40.0  # mm of path before the end whose pads tell where it is
 END_RADIUS = 25.0  # mm around the end in which silent pads are looked at
@@ -26,7 +27,7 @@ def end_of(  # type: ignore[no-untyped-def]
 
     The charges of the last pads, and zero on silent ones, are compared with the expected ones in a weighted
     least-squares fit of their amount and of the shift. `place` to `pads` (n, …): the track's points, `expected` (n, 4)
-    of `nodes.expected_charges`; `plane` (p, 2) [mm], `corners` (p, 3, 2) [mm] and `used` (p,): all pads, and whether
+    of `expected_charges`; `plane` (p, 2) [mm], `corners` (p, 3, 2) [mm] and `used` (p,): all pads, and whether
     they would be seen; `length` of the detector [mm].
     """
     end, last = states[len(path) - 1], path[len(path) - 1]
@@ -62,7 +63,10 @@ def end_of(  # type: ignore[no-untyped-def]
         if cell == len(path) - first - 2 and share == 1.0:
             across2 = max(direction[0] ** 2 + direction[1] ** 2, 1e-6)
             left -= (deviation[0] * direction[0] + deviation[1] * direction[1]) / across2
-        model = expected_charge(deviation, direction, left, corners[pad], drift, diffusion, constants, log_ke, slope)
+        curvature = curvature_across(path, states, first + cell)
+        model = expected_charge(
+            deviation, direction, curvature, left, corners[pad], drift, diffusion, constants, log_ke, slope
+        )
         value = level * model[0]
         _add(sums, value, level * model[2], min(value, smallest), floor, noise)
     a, b, d, u, v = sums[0] + 1.0 / CHARGE_SPREAD**2, sums[1], sums[2], sums[3] + 1.0 / CHARGE_SPREAD**2, sums[4]

@@ -102,12 +102,13 @@ def objective(  # type: ignore[no-untyped-def]
 def _add_silence(path, states, changes, last, last_along, visible, gradient, curvature):  # type: ignore[no-untyped-def]
     """Loss of the silent length beyond the last point; adds its derivatives.
 
-    The end moves with the range, the place of the last point against the motion of the curve along itself.
+    The end moves with the range, the place of the last point against the motion of the curve along itself. None where
+    the end is not visible.
     """
-    silent = silent_length(path, states, last, visible)
-    if silent == 0.0:
-        return 0.0
+    silent, by_range = silent_length(path, states, last, visible)
     loss, factor = cauchy((silent / SILENT_SIGMA) ** 2)
+    if silent == 0.0 or by_range == 0.0:
+        return loss
     change = np.empty(N_PARAMETERS)
     for k in range(N_PARAMETERS):
         change[k] = changes[k, len(path) - 1, 6] + last_along[k]

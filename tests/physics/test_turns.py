@@ -13,12 +13,12 @@ import pytest
 from spyral_core.fitting.fit import fit_track
 from spyral_core.fitting.follow import follow
 from spyral_core.fitting.refine import at_rest, refine
-from spyral_core.fitting.robust import robust_minimum, weights_of
+from spyral_core.fitting.robust import encode, parametrisation, robust_minimum, weights_of
 from spyral_core.fitting.scattering import Fluctuations, fluctuations
 from spyral_core.fitting.sensitivity import LOG_BRHO
 from spyral_core.fitting.settings import FitSettings, Track
 from spyral_core.fitting.starts import FirstEstimate
-from spyral_core.fitting.turns import length_of, settled, turns_of
+from spyral_core.fitting.turns import decode, length_of, neighbour, settled, turns_of
 from spyral_core.physics.gas import parse_gas
 from spyral_core.physics.motion import motion_of
 from spyral_core.physics.nuclei import brho_from_ke
@@ -80,8 +80,48 @@ def test_a_wrong_number_of_turns_is_put_right(
     start[LOG_BRHO] += off
     wrong = robust_minimum(first_of(start), track.points, weights, settings)
     assert abs(wrong.parameters[LOG_BRHO] - at[LOG_BRHO]) > 0.03, "a minimum with another number of turns"
-    found = settled(wrong, track.points, weights, settings)
+    found = settled(wrong, track, weights, settings)
     assert abs(found.parameters[LOG_BRHO] - at[LOG_BRHO]) < 0.005
+
+
+@pytest.mark.parametrize(("polar", "more"), [(89.9, 1), (90.1, 1), (90.3, 2)])
+def test_a_turn_that_lights_no_pads_is_one_too_many(
+    lit_pads: ModuleType, settings: FitSettings, polar: float, more: int
+) -> None:
+    """The turns of a flat spiral lie on each other: as many and one more pass its points equally well."""
+    at = truth(5.8, polar)
+    track = seen(lit_pads, settings, at, Fluctuations(0.0, 0.0), 3)
+    weights = weights_of(track, settings)
+    right = robust_minimum(first_of(at), track.points, weights, settings)
+    wrong = right
+    for _ in range(more):
+        further = neighbour(wrong.parameters, 1, track, weights, settings)
+        assert further is not None
+        wrong = further
+    assert turns_of(wrong.parameters, settings) == pytest.approx(turns_of(at, settings) + more, abs=0.1)
+    assert wrong.value < 1.2 * right.value
+    found = settled(wrong, track, weights, settings)
+    assert turns_of(found.parameters, settings) == pytest.approx(turns_of(at, settings), abs=0.1)
+    assert abs(found.parameters[LOG_BRHO] - at[LOG_BRHO]) < 0.01
+
+
+def test_a_neighbour_starts_from_the_same_vertex_whatever_is_fitted_of_it(
+    lit_pads: ModuleType, settings: FitSettings
+) -> None:
+    """The first two parameters are x and y, or distance and azimuth."""
+    at = truth(5.8, 88.0)
+    track = seen(lit_pads, settings, at, Fluctuations(0.0, 0.0), 3)
+    weights, polar = weights_of(track, settings), replace(settings, free=(False, True, True))
+    vertex = np.array([4.0, -3.0])
+    in_xy, in_polar = at.copy(), at.copy()
+    in_xy[:2], in_polar[:2] = vertex, (5.0, math.atan2(-3.0, 4.0))
+    for parameters, how in ((in_xy, settings), (in_polar, polar)):
+        first = decode(parameters, parametrisation(how)[0])
+        np.testing.assert_allclose(first.vertex, (*vertex, 400.0))
+        np.testing.assert_allclose(encode(first, how), parameters)
+    found = neighbour(in_polar, 1, track, weights, polar)
+    assert found is not None
+    assert found.parameters[0] == pytest.approx(5.0)
 
 
 @pytest.mark.slow

@@ -119,7 +119,7 @@ def test_an_end_that_was_just_seen_last_pulls_by_the_silence_beyond(beyond: floa
         return value
 
     path, states, _, _ = trajectory_and_changes(unknowns[:6], fixed[5], VOLUME, *TABLES)
-    silent = silent_length(path, states, path[-1] + beyond, VISIBLE)
+    silent, _ = silent_length(path, states, path[-1] + beyond, VISIBLE)
     assert right[end] == pytest.approx(math.sqrt(cauchy(silent**2 / 4)[1]) * silent / 2, rel=0.02)
     for k in range(N_PARAMETERS):
         ahead, behind = unknowns.copy(), unknowns.copy()
@@ -134,6 +134,21 @@ def test_a_track_seen_to_the_end_has_no_silence() -> None:
     rows, right, _ = design(unknowns, *fixed)
     end = 3 * len(fixed[0])
     assert right[end] == 0.0
+    assert not rows[end].any()
+
+
+@pytest.mark.parametrize(("axis", "limit"), [(0, 65.0), (2, 240.0)], ids=["beam", "record"])
+def test_an_end_that_nobody_sees_pulls_at_nothing(axis: int, limit: float) -> None:
+    """The silence before it counts, but does not tell how far the particle got."""
+    unknowns, fixed = problem(1.8, 125.0, 0.5, UNMEASURED, -60.0)
+    end = 3 * len(fixed[0])
+    rows, right, _ = design(unknowns, *fixed)
+    assert right[end] > 0.0
+    assert rows[end].any()
+    visible = VISIBLE.copy()
+    visible[axis] = limit
+    rows, right, _ = design(unknowns, *fixed[:8], visible, *fixed[9:])
+    assert right[end] > 0.0
     assert not rows[end].any()
 
 

@@ -9,7 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from spyral_core.fitting.curve import curve_point, curve_tangent
-from spyral_core.fitting.deviation import change_of_place, follow_end, is_visible, project, silent_length
+from spyral_core.fitting.deviation import (
+    EDGE,
+    change_of_place,
+    follow_end,
+    is_visible,
+    project,
+    silent_length,
+    silent_share,
+)
 from spyral_core.fitting.sensitivity import (
     follow_kicked,
     kick,
@@ -156,15 +164,75 @@ def test_only_the_visible_part_beyond_the_last_point_is_silent() -> None:
     motion = motion_of(GAS, 1, 2, 2.85, 45000.0)
     path, states, _ = trajectory(motion, np.array([0.5, -1.0, 500.0, 6.0, math.radians(75), 0.4]), tuple(VOLUME))
     everything = np.array([0.0, 1e4, -1e4, 1e4])
-    assert silent_length(path, states, 0.0, everything) == pytest.approx(path[-1])
-    assert silent_length(path, states, path[-1] - 50, everything) == pytest.approx(50)
-    assert silent_length(path, states, path[-1], everything) == 0.0
-    assert silent_length(path, states, 0.0, np.array([0.0, 1e4, -1e4, -1e3])) == 0.0
+    assert silent_length(path, states, 0.0, everything) == pytest.approx((path[-1], 1.0))
+    assert silent_length(path, states, path[-1] - 50, everything) == pytest.approx((50, 1.0))
+    assert silent_length(path, states, path[-1], everything) == (0.0, 1.0)
+    assert silent_length(path, states, 0.0, np.array([0.0, 1e4, -1e4, -1e3])) == (0.0, 0.0)
     # the beam region lights no pads: about its radius is missing, on a curved way
-    outside = silent_length(path, states, 0.0, np.array([25.0, 1e4, -1e4, 1e4]))
+    outside, _ = silent_length(path, states, 0.0, np.array([25.0, 1e4, -1e4, 1e4]))
     assert 20 < path[-1] - outside < 40
-    assert is_visible(30.0, 0.0, 5.0, np.array([25.0, 270.0, 0.0, 1000.0]))
-    assert not is_visible(10.0, 10.0, 5.0, np.array([25.0, 270.0, 0.0, 1000.0]))
+    assert is_visible(30.0, 0.0, 50.0, np.array([25.0, 270.0, 0.0, 1000.0]))
+    assert not is_visible(10.0, 10.0, 50.0, np.array([25.0, 270.0, 0.0, 1000.0]))
+
+
+def test_pulses_are_cut_where_the_record_begins_but_not_at_the_pads() -> None:
+    visible = np.array([25.0, 270.0, 90.0, 1000.0])
+    assert not is_visible(100.0, 0.0, 95.0, visible)
+    assert is_visible(100.0, 0.0, 110.0, visible)
+    assert is_visible(100.0, 0.0, 999.0, visible)
+
+
+@pytest.mark.parametrize(
+    ("ke", "polar", "visible"),
+    [(1.8, 125.0, (25.0, 270.0, 240.0)), (1.8, 125.0, (65.0, 270.0, 0.0)), (1.0, 100.0, (25.0, 85.0, 0.0))],
+    ids=["record", "beam", "rim"],
+)
+def test_how_far_an_unseen_end_lies_off_changes_no_silence(
+    ke: float, polar: float, visible: tuple[float, float, float]
+) -> None:
+    """Particles that stop before the record begins, over the beam's hole, and beyond the rim of the pads."""
+    motion = motion_of(GAS, 1, 2, 2.85, 45000.0)
+    path, states, stops = trajectory(motion, np.array([0, 0, 500.0, ke, math.radians(polar), 0.4]), tuple(VOLUME))
+    assert stops
+    seen = np.array([*visible, 1000.0])
+    length, by_range = silent_length(path, states, 40.0, seen)
+    assert by_range == 0.0
+    assert 20 < length < path[-1] - 45
+    # the particle's last steps, farther on
+    longer, farther = path.copy(), states.copy()
+    longer[-1] += 5.0
+    farther[-1, :3] += 5.0 * states[-1, 3:6]
+    assert silent_length(longer, farther, 40.0, seen) == pytest.approx((length, 0.0), abs=0.1)
+    everything = np.array([0.0, 1e4, -1e4, 1e4])
+    assert silent_length(longer, farther, 40.0, everything) == pytest.approx((path[-1] + 5.0 - 40.0, 1.0))
+
+
+def test_the_silent_length_ends_where_the_particle_gets_out_of_sight() -> None:
+    """Within a step, too: on a straight track across the begin of the record."""
+    path = np.array([0.0, 10.0, 50.0, 90.0])
+    states = np.zeros((4, 7))
+    states[:, 0], states[:, 2] = 100.0, 200.0 - path
+    for begin in (95.0, 107.0, 120.0, 171.0):
+        seen, _ = silent_length(path, states, 5.0, np.array([25.0, 270.0, begin, 1000.0]))
+        assert seen == pytest.approx(200.0 - (begin + EDGE) - 5.0, abs=0.2)
+
+
+def test_the_share_of_a_trajectory_that_is_dark() -> None:
+    motion = motion_of(GAS, 1, 2, 2.85, 45000.0)
+    path, states, _ = trajectory(motion, np.array([0.5, -1.0, 500.0, 6.0, math.radians(75), 0.4]), tuple(VOLUME))
+    everywhere, nowhere = np.array([0.0, 1e4, -1e4, 1e4]), np.array([0.0, 1e4, -1e4, -1e3])
+    places = np.arange(0.0, path[-1], 3.0)
+    charge, late = np.ones(len(places)), places > 0.3 * path[-1]
+    assert silent_share(path, states, places, charge, everywhere) == 0.0
+    assert silent_share(path, states, places[late], charge[late], everywhere) == pytest.approx(0.3, abs=0.02)
+    # a little charge from beside it is none of its own
+    assert silent_share(path, states, places, np.where(late, 1.0, 0.1), everywhere) == pytest.approx(0.3, abs=0.02)
+    assert silent_share(path, states, places, np.where(late, 1.0, 0.5), everywhere) == 0.0
+    assert silent_share(path, states, places[:0], charge[:0], everywhere) == 1.0
+    assert silent_share(path, states, places[:0], charge[:0], nowhere) == 0.0
+    # nor is what nobody sees dark
+    seen = np.array([0.0, 1e4, 500.0 - EDGE + 0.5 * (states[-1, 2] - 500.0), 1e4])
+    assert silent_share(path, states, places[late], charge[late], seen) == 0.0
 
 
 def test_the_tangent_of_the_curve_is_the_direction_of_the_particle() -> None:

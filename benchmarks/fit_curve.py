@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -180,7 +180,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fit_curve_") as temporary:
         folder = options.keep or Path(temporary)
         materials = [material_of(name, folder, options.events, options.seed, options.tracks) for name in TABLE]
-        few = [Material(m.settings, m.species, m.clusters[:1], m.true[:1], m.bound[:1]) for m in materials]
+        few = [replace(m, clusters=m.clusters[:1], true=m.true[:1], bound=m.bound[:1]) for m in materials]
         measure(few, 1)  # everything is compiled
         points = measure(materials, options.repeats)
     command = (

@@ -25,7 +25,7 @@ class Variant:
     """A way to fit: values of modules' names, and of the configuration's section `solver`."""
 
     name: str
-    changes: tuple[tuple[ModuleType, str, Any], ...] = ()
+    changes: tuple[tuple[ModuleType | type, str, Any], ...] = ()
     solver: Mapping[str, Any] = field(default_factory=dict)
 
     @contextmanager
@@ -57,6 +57,11 @@ def _points_alone(track: Track, weights: Array, start: refine.KickedMotion, sett
     )
 
 
+def _none_silent(*_: Any) -> tuple[Array, ...]:
+    """In place of `silent_pads.silent_pads`."""
+    return np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0)
+
+
 def _no_starts(_: starts.FirstEstimate) -> tuple[starts.FirstEstimate, ...]:
     """In place of `starts.distant`."""
     return ()
@@ -80,6 +85,8 @@ VARIANTS = (
         ((fit, "refine", _points_alone), (fit, "follow", _not_followed), (robust, "POINTS", 100_000)),
     ),
     Variant("without scattering in the fit", solver={"scattering": False}),
+    Variant("without silent pads", ((refine, "silent_pads", _none_silent),)),
+    Variant("energy loss of pads independent", ((FitSettings, "straggling", 0.0),)),
     Variant("without the end", ((refine, "end_of", _no_end),)),
     Variant("one round", ((refine, "ROUNDS", 1),)),
     Variant("three rounds", ((refine, "ROUNDS", 3),)),

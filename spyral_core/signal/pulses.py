@@ -21,6 +21,7 @@ SATURATED_SAMPLES = 3
 MAX_PAD_PULSES = 5
 FOOT = 0.25  # of the threshold: lower than this a pulse is lost in the baseline's waves
 MOST_SEPARATED = 8  # pulses of a trace that is a sum of responses: more are none
+TIME_STEP, HEIGHT_STEP = 2.0**-20, 2.0**-10  # samples, ADC
 _NO_LIMIT = 1 << 30
 
 
@@ -240,6 +241,15 @@ def find_pulses(
         )
     time, amplitude, integral, saturated, pulse = out[:number].T
     return Pulses(
-        row[:number].copy(), time.copy(), amplitude.copy(), integral.copy(), saturated.astype(np.int8),
+        row[:number].copy(),
+        _stepwise(time, TIME_STEP),
+        _stepwise(amplitude, HEIGHT_STEP),
+        _stepwise(integral, HEIGHT_STEP),
+        saturated.astype(np.int8),
         pulse.astype(np.int64),
-    )  # fmt: skip
+    )
+
+
+def _stepwise(values: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Values in whole steps, far below what is known of them: the last bits differ between types of processor."""
+    return np.rint(values / step) * step

@@ -49,7 +49,7 @@ def run(
     chosen = namespace(parameters)
     map_file = chosen.pads.electronics
     readout = Readout(
-        settings=pad_settings(chosen.get),
+        settings=pad_settings(chosen.get)._replace(takes_apart=False),  # it counts pulses; that takes long
         used=~pads.builtin().beam,
         electronics=None if map_file is None else electronics.load_electronics(map_file),
         skip_cobo=-1 if chosen.legacy_ic is None else LEGACY_COBO,

@@ -19,7 +19,8 @@ from spyral_core.signal.restore import TOP, restore
 
 MOST_SLICES = 40  # of a pulse
 MOST_ROWS = 200  # of a trace
-LONGEST_FIT = 20.0  # shaping times that are taken for a sum of responses
+LONGEST_FIT = 10.0  # shaping times that are taken for a sum of responses
+SHORT_FIT = 7.0  # shaping times that are, too, if they have but one maximum: longer ones are long pulses, no shoulders
 LATER = 0.45  # how much later the response's maximum comes by the variance of the arrivals
 WIDTH, WIDTH_VARIANCE = 2.44, 3.4  # of a pulse at EDGE of its height [shaping times]; its growth with the variance
 EDGE = 0.05
@@ -170,9 +171,10 @@ def stretch_pulses(signal, lost, noise, settings, maxima, table, out):  # type: 
     if size <= LONGEST_FIT * shaping:
         starts = np.empty((len(maxima), 2))
         n_starts = first_guesses(signal, noise, settings, maxima, starts)
-        weight = np.empty(size)
-        weights_of(signal, lost, noise, weight)
-        number = decompose(signal, weight, starts, n_starts, settings.threshold, shaping, table, components)
+        if n_starts > 1 or size <= SHORT_FIT * shaping:
+            weight = np.empty(size)
+            weights_of(signal, lost, noise, weight)
+            number = decompose(signal, weight, starts, n_starts, settings.threshold, shaping, table, components)
     passage = np.zeros(max(number, 1), np.int64)
     for k in range(1, number):
         passage[k] = passage[k - 1] + int(are_apart(components[k - 1], components[k], signal, lost, shaping))

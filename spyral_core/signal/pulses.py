@@ -30,7 +30,8 @@ class PulseSettings(NamedTuple):
 
     `relative_height` is where on its prominence, from the top, a peak's width is taken; a pulse of three samples or
     more at raw values from `ceiling` on is saturated; a trace with more than `max_pulses` gives none; `shaping` is τ of
-    the GET response (`restore`), `summit` how the time is found.
+    the GET response (`restore`), `summit` how the time is found, and
+    `takes_apart` whether overlapping and long pulses are (`overlaps`).
     """
 
     baseline_window_scale: float
@@ -44,6 +45,7 @@ class PulseSettings(NamedTuple):
     max_pulses: int
     shaping: float
     summit: Summit
+    takes_apart: bool
 
 
 class Pulses(NamedTuple):
@@ -105,6 +107,7 @@ def _settings(
         max_pulses=max_pulses,
         shaping=shaping,
         summit=summit_of(shaping) if shaping > 0.0 else THREE_SAMPLES,
+        takes_apart=shaping > 0.0,
     )
 
 
@@ -188,7 +191,7 @@ def _block_pulses(
             return -1
         n_pulses, unusual = _trace_pulses(trace, signal, settings, candidates, out[total:])
         n_rows, skipped = n_pulses, 0
-        if unusual and settings.shaping > 0.0:
+        if unusual and settings.takes_apart and settings.shaping > 0.0:
             baseline.subtract_baseline(trace, settings.baseline_window_scale, sums, signal)
             rest = out[total + n_rows :]
             more, separated = separate(trace, signal, settings, SATURATED_SAMPLES, candidates, table, rest)

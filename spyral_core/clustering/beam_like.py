@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 LONGEST = 85.0  # mm of drift on one pad
 GAP = 40.0  # mm of drift between slices of long pulses: they are one run
@@ -35,8 +34,8 @@ def beam_like(points: Floats, pads: Integers, pulses: Integers) -> NDArray[np.bo
     long = z[ends] - z[begins] >= LONGEST
     if not long.any():
         return found
-    runs = KDTree(points[order[begins[long]], :2])
-    low, high = z[begins[long]], z[ends[long]]
-    for i, near in enumerate(runs.query_ball_point(points[:, :2], BESIDE)):
-        found[i] = any(low[run] <= points[i, 2] <= high[run] for run in near)
+    place, low, high = points[order[begins[long]], :2], z[begins[long]], z[ends[long]]
+    beside = ((points[:, None, :2] - place) ** 2).sum(axis=2) <= BESIDE**2
+    along = (low <= points[:, 2, None]) & (points[:, 2, None] <= high)
+    found[:] = (beside & along).any(axis=1)
     return found
